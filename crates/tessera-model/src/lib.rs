@@ -1,0 +1,3 @@
+//! The vocabulary of Tessera.
+mod time;
+pub use time::Timestamp;

@@ -1,0 +1,104 @@
+//! Points in time, as milliseconds since the Unix epoch in UTC.
+//!
+//! Not a clock: nothing here reads the time. Reference: RFC 3339 and ISO 8601 (the forms that Segment
+//! clients send).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Invariant: between the years 1 and 9999, so it always has an RFC 3339 form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 0001-01-01T00:00:00Z.
+    pub const MIN: Self = Self(-62_135_596_800_000);
+    /// 9999-12-30T22:00:00.999Z: the last instant that every time zone can still write with four digits.
+    pub const MAX: Self = Self(253_402_207_200_999);
+
+    /// From milliseconds since the Unix epoch; out of range is clamped to [`Self::MIN`] or [`Self::MAX`].
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// Milliseconds since the Unix epoch, negative before it.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 and the ISO 8601 forms clients send: `T` or a space, any fraction, `Z`, `+01:00`,
+    /// or no offset at all (read as UTC), or a date alone (midnight UTC).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Self::in_range(at.as_millisecond());
+        }
+        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Self::in_range(zoned.timestamp().as_millisecond())
+    }
+
+    /// `self - earlier` in milliseconds, saturating.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// `self + millis`, clamped to the range of the type.
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    fn in_range(millis: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamp_reads_the_forms_that_clients_send() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:01Z", 1_000),
+            ("1970-01-01T00:00:00.123456Z", 123),
+            ("1970-01-01 01:00:00+01:00", 0),
+            ("1970-01-01T00:00:02", 2_000),
+            ("1970-01-02", 86_400_000),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(Timestamp::as_millis), Some(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn timestamp_refuses_what_has_no_four_digit_year() {
+        for text in ["", "now", "-000001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2024-13-01"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+        assert!(Timestamp::parse("0001-01-01T00:00:00Z").is_some());
+    }
+
+    #[test]
+    fn timestamp_prints_rfc_3339_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,18 @@
+//! The seams to durable state: [`Log`], [`Store`] and [`Clock`], the in-memory implementations, and the
+//! compliance suites that every implementation runs.
+//!
+//! Not an engine: what the bytes mean is the pipeline's business. Invariants: an append that returned is
+//! durable; a commit is seen whole or not at all; state and log position move together.
+
+mod clock;
+pub mod compliance;
+mod error;
+mod log;
+mod memory;
+mod store;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{LogError, StoreError};
+pub use log::{Bounds, Entry, Log, Position, Retention};
+pub use memory::{MemoryLog, MemoryStore};
+pub use store::{Change, Changes, Key, Store, Table, Value};
