@@ -8,11 +8,13 @@ mod clock;
 pub mod compliance;
 mod error;
 mod log;
-mod memory;
+mod memory_log;
+mod memory_store;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{LogError, StoreError};
 pub use log::{Bounds, Entry, Log, Position, Retention};
-pub use memory::{MemoryLog, MemoryStore};
+pub use memory_log::MemoryLog;
+pub use memory_store::MemoryStore;
 pub use store::{Change, Changes, Key, Store, Table, Value};

@@ -1,0 +1,1 @@
+//! What every [`Log`](crate::Log) must do.
