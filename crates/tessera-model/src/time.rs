@@ -90,7 +90,14 @@ mod tests {
 
     #[test]
     fn timestamp_refuses_what_has_no_four_digit_year() {
-        for text in ["", "now", "-000001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2024-13-01"] {
+        for text in [
+            "",
+            "now",
+            "-000001-01-01T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "2024-13-01",
+        ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
         assert!(Timestamp::parse("0001-01-01T00:00:00Z").is_some());

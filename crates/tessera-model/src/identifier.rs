@@ -1,0 +1,227 @@
+//! A person's addresses, and the ids computed from them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{IDENTIFIER_BYTES_MAX, Normalise};
+
+/// A kind of identifier: `user_id`, `email`, `anonymous_id`. Invariant: 1..=64 of `a-z 0-9 _`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(Arc<str>);
+
+/// Why a text is not an identifier, or not a namespace. Holds no personal data: lengths and kinds only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentifierError {
+    /// Nothing left after trimming.
+    #[error("the {namespace} is empty")]
+    Empty {
+        /// Which namespace.
+        namespace: String,
+    },
+    /// Too long.
+    #[error("the {namespace} has {bytes} bytes, the limit is {IDENTIFIER_BYTES_MAX}")]
+    TooLong {
+        /// Which namespace.
+        namespace: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// Holds a control character.
+    #[error("the {namespace} holds a control character (U+{code:04X})")]
+    Control {
+        /// Which namespace.
+        namespace: String,
+        /// The character.
+        code: u32,
+    },
+    /// Not the shape of its namespace.
+    #[error("the {namespace} is not {wanted}")]
+    Shape {
+        /// Which namespace.
+        namespace: String,
+        /// What it should be: "an e-mail address".
+        wanted: &'static str,
+    },
+    /// Not a namespace.
+    #[error("`{text}` is not a namespace: use 1 to 64 of a-z, 0-9 and _")]
+    Namespace {
+        /// What was given.
+        text: String,
+    },
+    /// No colon.
+    #[error("an identifier is written `namespace:value`, for example `email:ada@example.com`")]
+    NoColon,
+}
+
+impl Namespace {
+    /// Reads a namespace.
+    ///
+    /// # Errors
+    /// [`IdentifierError::Namespace`].
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        let ok = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if ok {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdentifierError::Namespace { text: text.chars().take(80).collect() })
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Namespace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Namespace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A person's address in one namespace. Invariant: normalised, 1..=255 bytes, no control characters.
+///
+/// Personal data: `Debug` shows the namespace only and there is no `Display`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identifier {
+    namespace: Namespace,
+    value: Box<str>,
+}
+
+impl Identifier {
+    /// Normalises `value` as its namespace asks, and checks it.
+    ///
+    /// # Errors
+    /// [`IdentifierError`], which never quotes the value.
+    pub fn parse(namespace: &Namespace, normalise: Normalise, value: &str) -> Result<Self, IdentifierError> {
+        let name = || namespace.as_str().to_owned();
+        let value = value.trim();
+        if value.is_empty() {
+            return Err(IdentifierError::Empty { namespace: name() });
+        }
+        // Before normalising: lower-casing a huge value would cost its size.
+        if value.len() > IDENTIFIER_BYTES_MAX {
+            return Err(IdentifierError::TooLong { namespace: name(), bytes: value.len() });
+        }
+        if let Some(c) = value.chars().find(|c| c.is_control()) {
+            return Err(IdentifierError::Control { namespace: name(), code: u32::from(c) });
+        }
+        let value = normalise
+            .apply(value)
+            .ok_or_else(|| IdentifierError::Shape { namespace: name(), wanted: normalise.wanted() })?;
+        if value.len() > IDENTIFIER_BYTES_MAX {
+            return Err(IdentifierError::TooLong { namespace: name(), bytes: value.len() });
+        }
+        Ok(Self { namespace: namespace.clone(), value: value.into() })
+    }
+
+    /// An identifier read back from a store, where it was put normalised.
+    #[must_use]
+    pub fn from_stored(namespace: Namespace, value: &str) -> Self {
+        Self { namespace, value: value.into() }
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The normalised value: personal data, for the store and for permitted uses only.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl fmt::Debug for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:<redacted>", self.namespace)
+    }
+}
+
+/// The installation's secret that keeps ids from being guessed. 32 bytes, made at the first start.
+#[derive(Clone)]
+pub struct HashKey([u8; 32]);
+
+impl HashKey {
+    /// From 32 random bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A keyed 128-bit hash of `parts`, each preceded by its length so that no two lists collide.
+    #[must_use]
+    pub fn hash128(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut out = [0; 16];
+        hasher.finalize_xof().fill(&mut out);
+        out
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(<secret>)")
+    }
+}
+
+/// Names the fragment of one owner identifier: a keyed 128-bit hash of (namespace, normalised value), so that
+/// anyone with the key computes it without a look-up. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct FragmentId(pub [u8; 16]);
+
+impl FragmentId {
+    /// The id of `identifier`'s fragment.
+    #[must_use]
+    pub fn of(key: &HashKey, identifier: &Identifier) -> Self {
+        Self(key.hash128(&[identifier.namespace.as_str().as_bytes(), identifier.value.as_bytes()]))
+    }
+}
+
+impl fmt::Display for FragmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for FragmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for FragmentId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() != 32 || !text.is_ascii() {
+            return Err(());
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| ())?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}

@@ -1,0 +1,309 @@
+//! Which identifiers an event carries, how strong they are, and which values say nothing.
+//!
+//! Reference: Segment Unify's identity rules (priority `user_id`, `email`, then alphabetical; default blocked
+//! values `^[0-]*$`, `-1`, `null`, `anonymous`; limit 1 for `user_id` and 5 for others).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use regex::RegexSet;
+use serde::{Deserialize, Serialize};
+
+use crate::{FragmentId, HashKey, Identified, Identifier, IdentifierError, Namespace, NamespaceDocument};
+
+/// How a value is brought to the one form in which equal means the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    /// Trimmed, else as it came.
+    #[default]
+    Exact,
+    /// Trimmed and lower-cased.
+    Lowercase,
+    /// Lower-cased; must look like `local@domain`. Says nothing of whether mail arrives.
+    Email,
+    /// Digits with an optional leading `+`; spaces, dots, dashes, slashes and brackets are dropped, a leading
+    /// `00` becomes `+`. At least 5 digits.
+    Phone,
+}
+
+impl Normalise {
+    pub(crate) fn apply(self, value: &str) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Exact => Some(Cow::Borrowed(value)),
+            Self::Lowercase => Some(lowercase(value)),
+            Self::Email => {
+                let (local, domain) = value.rsplit_once('@')?;
+                let ok = !local.is_empty() && !domain.is_empty() && !value.contains(char::is_whitespace);
+                ok.then(|| lowercase(value))
+            }
+            Self::Phone => phone(value).map(Cow::Owned),
+        }
+    }
+
+    pub(crate) const fn wanted(self) -> &'static str {
+        match self {
+            Self::Exact | Self::Lowercase => "a text",
+            Self::Email => "an e-mail address",
+            Self::Phone => "a telephone number",
+        }
+    }
+}
+
+fn lowercase(value: &str) -> Cow<'_, str> {
+    let is_lower = value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(value) } else { Cow::Owned(value.to_lowercase()) }
+}
+
+fn phone(value: &str) -> Option<String> {
+    let mut digits = String::with_capacity(value.len());
+    for (i, c) in value.chars().enumerate() {
+        match c {
+            '0'..='9' => digits.push(c),
+            '+' if i == 0 => digits.push('+'),
+            ' ' | '.' | '-' | '/' | '(' | ')' | '\u{a0}' => {}
+            _ => return None,
+        }
+    }
+    if let Some(rest) = digits.strip_prefix("00") {
+        digits = format!("+{rest}");
+    }
+    (digits.trim_start_matches('+').len() >= 5).then_some(digits)
+}
+
+/// One namespace, ready for use.
+#[derive(Clone, Debug)]
+pub struct PreparedNamespace {
+    /// Its name.
+    pub name: Namespace,
+    /// Smaller is stronger; equal priorities are told apart by name.
+    pub priority: u16,
+    /// Most identifiers of it that one profile may have.
+    pub limit: u16,
+    /// How values are normalised.
+    pub normalise: Normalise,
+    /// Where events carry it, beyond `userId`, `anonymousId` and `context.externalIds`: paths such as
+    /// `["traits", "email"]`.
+    pub paths: Vec<Vec<String>>,
+    blocked: RegexSet,
+    rank: u16,
+}
+
+/// All namespaces of a workspace, strongest first.
+#[derive(Clone, Debug)]
+pub struct NamespaceRules {
+    ordered: Vec<PreparedNamespace>,
+    by_name: BTreeMap<Namespace, u16>,
+    user_id: u16,
+    anonymous_id: u16,
+    account_id: Namespace,
+}
+
+/// Values that say nothing, whatever the namespace. Reference: Segment Unify's defaults, and the values that
+/// broken clients send in place of none (PostHog issue 5527).
+const BLOCKED_ALWAYS: [&str; 2] = [
+    r"^[0-]*$",
+    r"(?i)^(-1|null|nil|none|undefined|nan|anonymous|guest|unknown|n/a|\[object object\]|true|false)$",
+];
+
+impl NamespaceRules {
+    /// The name of the account namespace: account profiles have their own graph.
+    pub const ACCOUNT: &'static str = "account_id";
+
+    /// The built-in namespaces (`user_id`, `email`, `phone`, `anonymous_id`), replaced or joined by `documents`.
+    ///
+    /// # Errors
+    /// The name of the field, and why, for a blocked pattern that is not a regular expression.
+    pub fn new<'a>(
+        documents: impl IntoIterator<Item = &'a NamespaceDocument>,
+    ) -> Result<Self, (Namespace, String)> {
+        let mut merged: BTreeMap<Namespace, NamespaceDocument> = NamespaceDocument::built_in()
+            .into_iter()
+            .map(|document| (document.name.clone(), document))
+            .collect();
+        for document in documents {
+            merged.insert(document.name.clone(), document.clone());
+        }
+        let mut ordered = Vec::new();
+        for document in merged.into_values() {
+            let patterns =
+                BLOCKED_ALWAYS.iter().map(|s| (*s).to_owned()).chain(document.blocked.iter().cloned());
+            let blocked =
+                RegexSet::new(patterns).map_err(|e| (document.name.clone(), format!("blocked: {e}")))?;
+            ordered.push(PreparedNamespace {
+                name: document.name,
+                priority: document.priority,
+                limit: document.limit,
+                normalise: document.normalise,
+                paths: document.from.iter().map(|p| p.split('.').map(str::to_owned).collect()).collect(),
+                blocked,
+                rank: 0,
+            });
+        }
+        ordered.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        let mut by_name = BTreeMap::new();
+        for (rank, namespace) in ordered.iter_mut().enumerate() {
+            namespace.rank = u16::try_from(rank).unwrap_or(u16::MAX);
+            by_name.insert(namespace.name.clone(), namespace.rank);
+        }
+        let find = |text: &str| {
+            Namespace::parse(text).ok().and_then(|name| by_name.get(&name).copied()).unwrap_or_default()
+        };
+        let (user_id, anonymous_id) = (find("user_id"), find("anonymous_id"));
+        let account_id =
+            Namespace::parse(Self::ACCOUNT).map_err(|e| (ordered_name(&ordered), e.to_string()))?;
+        Ok(Self { ordered, by_name, user_id, anonymous_id, account_id })
+    }
+
+    /// Strongest first.
+    #[must_use]
+    pub fn ordered(&self) -> &[PreparedNamespace] {
+        &self.ordered
+    }
+
+    /// The namespace of that name.
+    #[must_use]
+    pub fn get(&self, name: &Namespace) -> Option<&PreparedNamespace> {
+        self.by_name.get(name).and_then(|rank| self.ordered.get(usize::from(*rank)))
+    }
+
+    /// The namespace of that text.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&PreparedNamespace> {
+        self.ordered.iter().find(|namespace| namespace.name.as_str() == name)
+    }
+
+    /// `user_id`.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&PreparedNamespace> {
+        self.ordered.get(usize::from(self.user_id))
+    }
+
+    /// `anonymous_id`.
+    #[must_use]
+    pub fn anonymous_id(&self) -> Option<&PreparedNamespace> {
+        self.ordered.get(usize::from(self.anonymous_id))
+    }
+
+    /// The account a `group` call names.
+    ///
+    /// # Errors
+    /// [`IdentifierError`].
+    pub fn account(&self, key: &HashKey, value: &str) -> Result<Identified, IdentifierError> {
+        let identifier = Identifier::parse(&self.account_id, Normalise::Exact, value)?;
+        let id = FragmentId::of(key, &identifier);
+        Ok(Identified { identifier, id, rank: u16::MAX })
+    }
+
+    /// The most identifiers of `namespace` that a profile may have (5 for one that is no longer declared).
+    #[must_use]
+    pub fn limit(&self, namespace: &Namespace) -> u16 {
+        self.get(namespace).map_or(5, |prepared| prepared.limit)
+    }
+
+    /// Reads `namespace:value` as people write it on the command line and in URLs, accounts included.
+    ///
+    /// # Errors
+    /// [`IdentifierError`].
+    pub fn parse_reference(&self, text: &str) -> Result<Identifier, IdentifierError> {
+        let (name, value) = text.split_once(':').ok_or(IdentifierError::NoColon)?;
+        let name = Namespace::parse(name)?;
+        let normalise = self.get(&name).map_or(Normalise::Exact, |prepared| prepared.normalise);
+        Identifier::parse(&name, normalise, value)
+    }
+}
+
+fn ordered_name(ordered: &[PreparedNamespace]) -> Namespace {
+    ordered
+        .first()
+        .map_or_else(|| Namespace::parse("user_id").unwrap_or_else(|_| unreachable!()), |n| n.name.clone())
+}
+
+impl PreparedNamespace {
+    /// Position among the workspace's namespaces, 0 the strongest.
+    #[must_use]
+    pub fn rank(&self) -> u16 {
+        self.rank
+    }
+
+    /// Reads a value; `Ok(None)` when it is blank or one of those that say nothing.
+    ///
+    /// # Errors
+    /// [`IdentifierError`].
+    pub fn identify(&self, key: &HashKey, value: &str) -> Result<Option<Identified>, IdentifierError> {
+        let trimmed = value.trim();
+        if trimmed.is_empty() || (trimmed.len() <= 512 && self.blocked.is_match(trimmed)) {
+            return Ok(None);
+        }
+        let identifier = Identifier::parse(&self.name, self.normalise, trimmed)?;
+        let id = FragmentId::of(key, &identifier);
+        Ok(Some(Identified { identifier, id, rank: self.rank }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> NamespaceRules {
+        NamespaceRules::new([]).unwrap()
+    }
+
+    #[test]
+    fn built_in_namespaces_are_ordered_as_segment_orders_them() {
+        let names: Vec<_> = rules().ordered().iter().map(|n| n.name.as_str().to_owned()).collect();
+        assert_eq!(names, ["user_id", "email", "phone", "anonymous_id"]);
+    }
+
+    #[test]
+    fn values_that_say_nothing_are_blocked_in_every_namespace() {
+        let key = HashKey::new([7; 32]);
+        for value in [
+            "",
+            "  ",
+            "0",
+            "000",
+            "-",
+            "00-00",
+            "-1",
+            "null",
+            "NULL",
+            "anonymous",
+            "undefined",
+            "[object Object]",
+        ] {
+            for namespace in rules().ordered() {
+                assert_eq!(namespace.identify(&key, value), Ok(None), "{value:?} in {}", namespace.name);
+            }
+        }
+    }
+
+    #[test]
+    fn normalising_makes_the_same_address_equal() {
+        let key = HashKey::new([7; 32]);
+        let rules = rules();
+        for (namespace, one, other) in
+            [("email", "Ada@X.org ", "ada@x.ORG"), ("phone", "0049 (30) 123-456", "+4930123456")]
+        {
+            let namespace = rules.find(namespace).unwrap();
+            let id = |value| namespace.identify(&key, value).unwrap().unwrap().id;
+            assert_eq!(id(one), id(other));
+        }
+        let user = rules.find("user_id").unwrap();
+        let id = |value| user.identify(&key, value).unwrap().unwrap().id;
+        assert_ne!(id("A"), id("a"), "user ids are exact");
+    }
+
+    #[test]
+    fn identifiers_that_break_their_limits_are_told_without_quoting_them() {
+        let key = HashKey::new([7; 32]);
+        let rules = rules();
+        let error = |namespace: &str, value: &str| {
+            rules.find(namespace).unwrap().identify(&key, value).unwrap_err().to_string()
+        };
+        assert_eq!(error("user_id", &"x".repeat(300)), "the user_id has 300 bytes, the limit is 255");
+        assert_eq!(error("user_id", "a\u{7}b"), "the user_id holds a control character (U+0007)");
+        assert_eq!(error("email", "ada"), "the email is not an e-mail address");
+        assert_eq!(error("phone", "call me"), "the phone is not a telephone number");
+    }
+}

@@ -1,0 +1,482 @@
+//! The only way from a body to events: `wire` in, [`Event`]s and [`Reject`]s out.
+//!
+//! Not a decision: whether an event may join a profile is the gate's business. Invariant: a pure function of
+//! its arguments, so a replay of the log parses what the server parsed. Reference: Segment's HTTP tracking API;
+//! `timestamp = receivedAt - (sentAt - originalTimestamp)`.
+
+use bytes::Bytes;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::event::{Call, Event, Identified, Trait};
+use crate::{
+    ConsentClaim, ConsentStatus, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName, FUTURE_MILLIS_MAX,
+    HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace, PreparedNamespace,
+    Reject, RejectCode, RequestId, Rules, Shape, SourceName, TRAITS_MAX, Timestamp, pick, pick_path, wire,
+};
+
+/// By which path a body came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the paths of the tracking API, each its own explanation")]
+pub enum Entrance {
+    Identify,
+    Track,
+    Page,
+    Screen,
+    Group,
+    Alias,
+    Consent,
+    /// `/v1/batch` and `/v1/import`: `{"batch": [...]}`.
+    Batch,
+}
+
+impl Entrance {
+    /// The call this path is for; `None` for a batch, whose members say it themselves.
+    #[must_use]
+    pub const fn call(self) -> Option<&'static str> {
+        match self {
+            Self::Identify => Some("identify"),
+            Self::Track => Some("track"),
+            Self::Page => Some("page"),
+            Self::Screen => Some("screen"),
+            Self::Group => Some("group"),
+            Self::Alias => Some("alias"),
+            Self::Consent => Some("consent"),
+            Self::Batch => None,
+        }
+    }
+}
+
+/// What parsing needs to know besides the body.
+#[derive(Clone, Copy, Debug)]
+pub struct ParseContext<'a> {
+    /// The workspace in force.
+    pub rules: &'a Rules,
+    /// The installation's hash key.
+    pub key: &'a HashKey,
+    /// Who sent the body.
+    pub source: &'a SourceName,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// Seeds message ids that senders left out.
+    pub request_id: RequestId,
+}
+
+/// Parses a body. The outer error is a body of which nothing could be read; inside, each event stands for itself.
+///
+/// # Errors
+/// The reject of the whole body.
+pub fn parse_body(
+    body: &Bytes,
+    entrance: Entrance,
+    context: &ParseContext<'_>,
+) -> Result<Vec<Result<Event, Reject>>, Reject> {
+    // Bytes that are not UTF-8 spoil only the events they stand in: they are replaced, and the mark is found again.
+    let (body, is_lossy) = match std::str::from_utf8(body) {
+        Ok(_) => (body.clone(), false),
+        Err(_) => (Bytes::from(String::from_utf8_lossy(body).into_owned()), true),
+    };
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let reject = |error: &serde_json::Error| body_reject(error, text.as_bytes(), is_lossy);
+    if entrance.call().is_some() {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|e| reject(&e))?;
+        let whole = Whole { body: &body, sent_at: None, context: None, is_lossy };
+        return Ok(vec![parse_event(raw, entrance, 0, &whole, context)]);
+    }
+    let batch: wire::Batch<'_> = serde_json::from_str(text).map_err(|e| reject(&e))?;
+    let sent_at = match batch.sent_at.map(timestamp) {
+        None => None,
+        Some(Ok(at)) => at,
+        Some(Err(reason)) => {
+            return Err(Reject::new(RejectCode::BadTimestamp, format!("sentAt {reason}"), text.as_bytes()));
+        }
+    };
+    let whole = Whole { body: &body, sent_at, context: batch.context, is_lossy };
+    Ok((0_u32..)
+        .zip(&batch.batch)
+        .map(|(index, raw)| parse_event(raw, entrance, index, &whole, context))
+        .collect())
+}
+
+/// What a batch says for all of its events.
+#[derive(Clone, Copy, Debug)]
+struct Whole<'a> {
+    body: &'a Bytes,
+    sent_at: Option<Timestamp>,
+    context: Option<&'a RawValue>,
+    is_lossy: bool,
+}
+
+/// Parses one event. `index` is its place in the batch.
+///
+/// # Errors
+/// Its reject.
+fn parse_event(
+    raw: &RawValue,
+    entrance: Entrance,
+    index: u32,
+    whole: &Whole<'_>,
+    context: &ParseContext<'_>,
+) -> Result<Event, Reject> {
+    let text = raw.get();
+    check_text(text, whole.is_lossy)
+        .and_then(|()| {
+            let wire: wire::Call<'_> = serde_json::from_str(text).map_err(|e| json_problem(&e))?;
+            Draft { wire: &wire, raw, whole, context }.event(entrance, index)
+        })
+        .map_err(|Problem(code, reason)| Reject::new(code, reason, text.as_bytes()))
+}
+
+struct Problem(RejectCode, String);
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self(RejectCode::BadName, error.to_string())
+    }
+}
+
+impl From<IdentifierError> for Problem {
+    fn from(error: IdentifierError) -> Self {
+        Self(RejectCode::BadIdentifier, error.to_string())
+    }
+}
+
+fn check_text(text: &str, is_lossy: bool) -> Result<(), Problem> {
+    if text.len() > EVENT_BYTES_MAX {
+        let reason = format!("the event has {} bytes, the limit is {EVENT_BYTES_MAX}", text.len());
+        return Err(Problem(RejectCode::EventTooLarge, reason));
+    }
+    if is_lossy && text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Problem(RejectCode::NotUtf8, "the event holds bytes that are not UTF-8".to_owned()));
+    }
+    Shape::check(text).map_err(|error| Problem(RejectCode::BadShape, format!("the event is {error}")))
+}
+
+fn body_reject(error: &serde_json::Error, body: &[u8], is_lossy: bool) -> Reject {
+    let Problem(code, reason) = json_problem(error);
+    let code = if is_lossy && code == RejectCode::NotJson { RejectCode::NotUtf8 } else { code };
+    Reject::new(code, format!("the body cannot be read: {reason}"), body)
+}
+
+fn json_problem(error: &serde_json::Error) -> Problem {
+    use serde_json::error::Category;
+    let text = error.to_string();
+    let code = match error.classify() {
+        Category::Io | Category::Syntax | Category::Eof => RejectCode::NotJson,
+        Category::Data if text.starts_with("duplicate field") => RejectCode::DuplicateKey,
+        Category::Data => RejectCode::WrongType,
+    };
+    // `invalid type: string "ada@x.org", expected ...` quotes the value, which may be personal data.
+    let reason = match text.split_once(": ").filter(|(kind, _)| kind.starts_with("invalid")) {
+        Some((kind, rest)) => {
+            format!("{kind}: {}", rest.split_once(", expected ").map_or("unreadable", |(_, e)| e))
+        }
+        None => text,
+    };
+    Problem(code, reason.replacen("invalid type: ", "a field has the wrong type, expected ", 1))
+}
+
+struct Draft<'a> {
+    wire: &'a wire::Call<'a>,
+    raw: &'a RawValue,
+    whole: &'a Whole<'a>,
+    context: &'a ParseContext<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn event(&self, entrance: Entrance, index: u32) -> Result<Event, Problem> {
+        let details = self.details()?;
+        let name = match (entrance.call(), &self.wire.kind) {
+            (Some(name), _) => name,
+            (None, Some(kind)) => kind.as_str(),
+            (None, None) => {
+                return Err(Problem(RejectCode::UnknownCall, "the event has no `type`".to_owned()));
+            }
+        };
+        let call = self.call(name)?;
+        let identifiers = self.identifiers(&details, &call)?;
+        let message_id = match &self.wire.message_id {
+            Some(text) if !text.as_str().is_empty() => MessageId::parse(text.as_str())?,
+            _ => self.made_message_id(index)?,
+        };
+        Ok(Event {
+            message_id,
+            identifiers,
+            at: self.at()?,
+            received_at: self.context.received_at,
+            source: self.context.source.clone(),
+            consents: self.consents(&details, name)?,
+            call,
+            json: Json::slice(self.whole.body, self.raw),
+        })
+    }
+
+    fn details(&self) -> Result<wire::Context<'a>, Problem> {
+        match self.wire.context.or(self.whole.context) {
+            None => Ok(wire::Context::default()),
+            Some(raw) if raw.get() == "null" => Ok(wire::Context::default()),
+            Some(raw) => serde_json::from_str(raw.get())
+                .map_err(|e| json_problem(&e))
+                .map_err(|Problem(code, reason)| Problem(code, format!("context: {reason}"))),
+        }
+    }
+
+    fn call(&self, name: &str) -> Result<Call, Problem> {
+        let missing =
+            |field: &str| Problem(RejectCode::MissingField, format!("a {name} call needs `{field}`"));
+        match name {
+            "identify" => Ok(Call::Identify { traits: self.traits()? }),
+            "track" => match &self.wire.event {
+                Some(event) if !event.as_str().is_empty() => {
+                    Ok(Call::Track { event: EventName::parse(event.as_str())? })
+                }
+                _ => Err(missing("event")),
+            },
+            "page" => Ok(Call::Page { name: self.page_name()? }),
+            "screen" => Ok(Call::Screen { name: self.page_name()? }),
+            "group" => {
+                let id = self.wire.group_id.as_ref().ok_or_else(|| missing("groupId"))?;
+                let account = self.context.rules.namespaces.account(self.context.key, &id.0)?;
+                Ok(Call::Group { account, traits: self.traits()? })
+            }
+            "alias" => {
+                let id = self.wire.previous_id.as_ref().ok_or_else(|| missing("previousId"))?;
+                self.previous(&id.0)?.map(|previous| Call::Alias { previous }).ok_or_else(|| {
+                    Problem(
+                        RejectCode::NoIdentifier,
+                        "previousId is blank or a value that says nothing".to_owned(),
+                    )
+                })
+            }
+            "consent" => Ok(Call::Consent),
+            other => {
+                let reason = format!("`type` has {} characters and names no call", other.chars().count());
+                Err(Problem(RejectCode::UnknownCall, reason))
+            }
+        }
+    }
+
+    fn page_name(&self) -> Result<Option<EventName>, Problem> {
+        let name = self.wire.name.as_ref().map(wire::Text::as_str).filter(|name| !name.is_empty());
+        Ok(name.map(EventName::parse).transpose()?)
+    }
+
+    /// Clients make anonymous ids as UUIDs; what looks like one is an anonymous id, everything else a user id.
+    fn previous(&self, value: &str) -> Result<Option<Identified>, Problem> {
+        let namespaces = &self.context.rules.namespaces;
+        let is_uuid = value.len() == 36
+            && value.bytes().enumerate().all(|(i, b)| match i {
+                8 | 13 | 18 | 23 => b == b'-',
+                _ => b.is_ascii_hexdigit(),
+            });
+        let namespace = if is_uuid { namespaces.anonymous_id() } else { namespaces.user_id() };
+        match namespace {
+            Some(namespace) => Ok(namespace.identify(self.context.key, value)?),
+            None => Ok(None),
+        }
+    }
+
+    fn traits(&self) -> Result<Vec<Trait>, Problem> {
+        let Some(raw) = self.wire.traits else { return Ok(Vec::new()) };
+        if raw.get() == "null" {
+            return Ok(Vec::new());
+        }
+        let entries: Entries<'_> = serde_json::from_str(raw.get())
+            .map_err(|e| json_problem(&e))
+            .map_err(|Problem(code, reason)| Problem(code, format!("traits: {reason}")))?;
+        if entries.0.len() > TRAITS_MAX {
+            let reason = format!("the call has {} traits, the limit is {TRAITS_MAX}", entries.0.len());
+            return Err(Problem(RejectCode::TooMany, reason));
+        }
+        let mut traits: Vec<Trait> = Vec::with_capacity(entries.0.len());
+        for (name, value) in entries.0 {
+            let name = name.0;
+            if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+                let reason = format!(
+                    "a trait name has {} bytes or a control character, the limit is {NAME_BYTES_MAX}",
+                    name.len()
+                );
+                return Err(Problem(RejectCode::BadName, reason));
+            }
+            traits.push(Trait { name: name.into(), value: Json::slice(self.whole.body, value) });
+        }
+        traits.sort_by(|a, b| a.name.cmp(&b.name));
+        if traits.windows(2).any(|pair| matches!(pair, [a, b] if a.name == b.name)) {
+            return Err(Problem(RejectCode::DuplicateKey, "a trait is given twice".to_owned()));
+        }
+        Ok(traits)
+    }
+
+    fn identifiers(&self, details: &wire::Context<'_>, call: &Call) -> Result<Vec<Identified>, Problem> {
+        let namespaces = &self.context.rules.namespaces;
+        let mut found: Vec<Identified> = Vec::with_capacity(4);
+        self.add(&mut found, namespaces.user_id(), self.wire.user_id.as_ref().map(|id| id.0.as_ref()))?;
+        self.add(
+            &mut found,
+            namespaces.anonymous_id(),
+            self.wire.anonymous_id.as_ref().map(|id| id.0.as_ref()),
+        )?;
+        for namespace in namespaces.ordered() {
+            for path in &namespace.paths {
+                // A group's traits are the account's, so its e-mail is not the person's.
+                if matches!(call, Call::Group { .. }) && path.first().is_some_and(|root| root == "traits") {
+                    continue;
+                }
+                let value = self.at_path(path, details);
+                // A malformed e-mail in a trait is a bad trait, not a bad event: the trait keeps it, no link is made.
+                let _: Result<(), Problem> = self.add(&mut found, Some(namespace), value.as_deref());
+            }
+        }
+        if let Some(raw) = details.external_ids.filter(|raw| raw.get() != "null") {
+            let ids: Vec<wire::ExternalId<'_>> = serde_json::from_str(raw.get())
+                .map_err(|e| json_problem(&e))
+                .map_err(|Problem(code, reason)| Problem(code, format!("context.externalIds: {reason}")))?;
+            for id in ids {
+                let namespace = Namespace::parse(id.kind.as_str())?;
+                self.add(&mut found, namespaces.get(&namespace), Some(&id.id.0))?;
+            }
+        }
+        if found.len() > EVENT_IDENTIFIERS_MAX {
+            let reason =
+                format!("the event has {} identifiers, the limit is {EVENT_IDENTIFIERS_MAX}", found.len());
+            return Err(Problem(RejectCode::TooMany, reason));
+        }
+        if found.is_empty() {
+            let reason =
+                "the event names nobody: every identifier is missing, blank or a value that says nothing";
+            return Err(Problem(RejectCode::NoIdentifier, reason.to_owned()));
+        }
+        found.sort_by(|a, b| (a.rank, &a.identifier).cmp(&(b.rank, &b.identifier)));
+        found.dedup_by(|a, b| a.id == b.id);
+        Ok(found)
+    }
+
+    fn add(
+        &self,
+        found: &mut Vec<Identified>,
+        namespace: Option<&PreparedNamespace>,
+        value: Option<&str>,
+    ) -> Result<(), Problem> {
+        if let (Some(namespace), Some(value)) = (namespace, value) {
+            found.extend(namespace.identify(self.context.key, value)?);
+        }
+        Ok(())
+    }
+
+    fn at_path(&self, path: &[String], details: &wire::Context<'_>) -> Option<String> {
+        let (root, rest) = path.split_first()?;
+        match (root.as_str(), rest.split_first()) {
+            ("traits", _) => pick_path(self.wire.traits?, rest),
+            ("properties", _) => pick_path(self.wire.properties?, rest),
+            ("context", Some((first, rest))) if first == "traits" => pick_path(details.traits?, rest),
+            ("context", _) => pick_path(self.wire.context.or(self.whole.context)?, rest),
+            _ => None,
+        }
+    }
+
+    fn at(&self) -> Result<Timestamp, Problem> {
+        let read = |name: &str, raw: Option<&RawValue>| {
+            raw.map(timestamp)
+                .transpose()
+                .map(Option::flatten)
+                .map_err(|reason| Problem(RejectCode::BadTimestamp, format!("{name} {reason}")))
+        };
+        let received_at = self.context.received_at;
+        let original = match read("originalTimestamp", self.wire.original_timestamp)? {
+            Some(at) => Some(at),
+            None => read("timestamp", self.wire.timestamp)?,
+        };
+        let sent_at = match self.whole.sent_at {
+            Some(at) => Some(at),
+            None => read("sentAt", self.wire.sent_at)?,
+        };
+        let at = match (original, sent_at) {
+            (None, _) => received_at,
+            (Some(original), None) => original,
+            (Some(original), Some(sent_at)) => received_at.plus_millis(-sent_at.millis_since(original)),
+        };
+        Ok(if at.millis_since(received_at) > FUTURE_MILLIS_MAX { received_at } else { at })
+    }
+
+    fn made_message_id(&self, index: u32) -> Result<MessageId, Problem> {
+        let request = self.context.request_id.0.to_le_bytes();
+        let hash = self.context.key.hash128(&[b"message", &request, &index.to_le_bytes()]);
+        Ok(MessageId::parse(&format!("tessera-{}", crate::FragmentId(hash)))?)
+    }
+
+    fn consents(&self, details: &wire::Context<'_>, name: &str) -> Result<Vec<ConsentClaim>, Problem> {
+        let mut claims = Vec::new();
+        if let Some(preferences) = details.consent.and_then(|raw| pick(raw, "categoryPreferences")) {
+            claims = claims_in(preferences, "context.consent.categoryPreferences")?;
+        }
+        if name == "consent" {
+            let own = self.wire.consents.ok_or_else(|| {
+                Problem(RejectCode::MissingField, "a consent call needs `consents`".to_owned())
+            })?;
+            claims.extend(claims_in(own, "consents")?);
+        }
+        Ok(claims)
+    }
+}
+
+fn claims_in(raw: &RawValue, field: &str) -> Result<Vec<ConsentClaim>, Problem> {
+    let wrong = |reason: String| Problem(RejectCode::WrongType, format!("{field}: {reason}"));
+    let entries: Entries<'_> = serde_json::from_str(raw.get())
+        .map_err(|e| json_problem(&e))
+        .map_err(|Problem(code, reason)| Problem(code, format!("{field}: {reason}")))?;
+    if entries.0.len() > TRAITS_MAX {
+        return Err(Problem(RejectCode::TooMany, format!("{field} has more than {TRAITS_MAX} entries")));
+    }
+    entries
+        .0
+        .into_iter()
+        .map(|(category, value)| {
+            let status = ConsentStatus::parse(value.get().trim_matches('"'))
+                .ok_or_else(|| wrong("a status is true, false, given, refused or withdrawn".to_owned()))?;
+            Ok(ConsentClaim { category: category.0.into(), status })
+        })
+        .collect()
+}
+
+/// `Ok(None)` for JSON `null`.
+fn timestamp(raw: &RawValue) -> Result<Option<Timestamp>, &'static str> {
+    let text = raw.get();
+    let parsed = match text.as_bytes().first() {
+        Some(b'n') => return Ok(None),
+        Some(b'"') => {
+            let text: wire::Text<'_> = serde_json::from_str(text).map_err(|_| "is not a time")?;
+            Timestamp::parse(text.as_str())
+        }
+        // Some clients send milliseconds since the epoch.
+        Some(b'0'..=b'9') => {
+            text.parse::<i64>().ok().map(Timestamp::from_millis).filter(|at| *at < Timestamp::MAX)
+        }
+        _ => None,
+    };
+    parsed.map(Some).ok_or("is not a time between the years 1 and 9999")
+}
+
+/// The members of an object, in their order, values unparsed.
+struct Entries<'a>(Vec<(wire::Text<'a>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Entries<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(V)
+    }
+}
