@@ -1,1 +1,17 @@
-//! Placeholder while the workspace is laid out.
+//! The identity graph: who is the same person, on what evidence, and how to take it back. Pure.
+//!
+//! Not a matcher: evidence comes in as arguments. A [`Graph`] is one *cluster*: all identifiers that any evidence,
+//! accepted or refused, holds together. Which of them are one profile is computed from the set of edges alone
+//! ([`Graph::resolve`]), in the order (strength, time, message id), so neither the order of arrival nor repetition
+//! matters, and taking an edge away leaves what there would be without it.
+//!
+//! Invariants: no two identifiers of a profile break a namespace's limit unless a person declared them the same;
+//! a cluster has at most [`CLUSTER_NODES_MAX`] identifiers. Reference: Kruskal's algorithm over evidence; limits
+//! as in Segment Unify.
+
+mod evidence;
+mod graph;
+mod resolve;
+
+pub use evidence::{Evidence, Strength};
+pub use graph::{CLUSTER_NODES_MAX, Edge, Graph, Linked, Node};

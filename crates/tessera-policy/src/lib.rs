@@ -1,1 +1,15 @@
-//! Placeholder while the workspace is laid out.
+//! Decides what a purpose lets be done with a person's data. Pure.
+//!
+//! Not a store of consent: records come in as arguments. Invariants: unknown, missing or conflicting means no;
+//! there is no default-allow; a [`Permitted`] value exists only because a decision said yes, and nobody outside
+//! this crate can build one. Reference: GDPR Art. 6(1); W3C DPV consent statuses.
+
+mod consent;
+mod decision;
+mod gate;
+mod grant;
+
+pub use consent::{ConsentRecord, Consents, Standing};
+pub use decision::{Denial, Permit, Permitted, decide};
+pub use gate::{Admission, admit, needs_consent};
+pub use grant::Grant;
