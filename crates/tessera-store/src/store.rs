@@ -1,6 +1,7 @@
 //! The store seam: `load` and `commit`.
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::{Position, StoreError};
@@ -30,8 +31,15 @@ pub enum Table {
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 7] =
-        [Self::Cluster, Self::Seen, Self::Reject, Self::Workspace, Self::Count, Self::Outbox, Self::DeadLetter];
+    pub const ALL: [Self; 7] = [
+        Self::Cluster,
+        Self::Seen,
+        Self::Reject,
+        Self::Workspace,
+        Self::Count,
+        Self::Outbox,
+        Self::DeadLetter,
+    ];
     /// The tables that are a function of the log alone, and so make the state hash.
     pub const STATE: [Self; 5] = [Self::Cluster, Self::Seen, Self::Reject, Self::Workspace, Self::Count];
 }
@@ -54,6 +62,22 @@ impl Key {
         let mut bytes = [0; Self::ID_BYTES_MAX];
         bytes.get_mut(..id.len())?.copy_from_slice(id);
         Some(Self { table, len: u8::try_from(id.len()).ok()?, bytes })
+    }
+
+    /// Where a [`Store::scan`] of `table` begins: past every id that is not greater than `after`.
+    #[must_use]
+    pub fn scan_start(table: Table, after: Option<&[u8]>) -> Bound<Self> {
+        let Some(after) = after else {
+            return Bound::Included(Self { table, len: 0, bytes: [0; Self::ID_BYTES_MAX] });
+        };
+        // An id equal to the first 22 bytes of a longer `after` is smaller than it, so cutting loses nothing.
+        let mut bytes = [0; Self::ID_BYTES_MAX];
+        let mut len = 0;
+        for (to, from) in bytes.iter_mut().zip(after) {
+            *to = *from;
+            len += 1;
+        }
+        Bound::Excluded(Self { table, len, bytes })
     }
 
     /// The table.
@@ -145,7 +169,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Io`] or [`StoreError::Corrupt`].
-    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Key, Value)>, StoreError>;
+    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize)
+    -> Result<Vec<(Key, Value)>, StoreError>;
 
     /// A small named number that is durable when [`Store::set_cursor`] returns, whatever becomes of the commits
     /// around it: how far a destination has been served. Names are up to 255 bytes. `None`: never set.
@@ -162,4 +187,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Bytes on disk, 0 when the store is in memory only.
     fn size_bytes(&self) -> u64;
+
+    /// Bytes of memory that commits not yet durable hold; 0 when commits are durable at once. Whoever commits
+    /// starts a checkpoint when this is large, and waits for one when it is twice as large.
+    fn dirty_bytes(&self) -> u64 {
+        0
+    }
 }

@@ -1,0 +1,274 @@
+//! [`FjallBacking`]: checkpoints in a log-structured merge tree.
+//!
+//! Not used as fjall usually is: rows bypass its journal and its memtable. A checkpoint is one ingested run,
+//! the position among its rows. Invariant: fjall syncs the run's files and their folder before it syncs and
+//! renames the version that names them (`table/writer`, `version/persist` of lsm-tree 3.1), so a crash finds
+//! the whole checkpoint or none of it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fjall::compaction::Leveled;
+use fjall::config::{
+    BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
+    PinningPolicy,
+};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use parking_lot::{Mutex, RwLock};
+use tessera_store::{Key, Position, StoreError, Table, Value};
+
+use super::folder::Folder;
+use super::{Backing, Row};
+
+/// The key of the position: no table has the number 0, so it sorts before every row.
+const POSITION_KEY: [u8; 1] = [0];
+/// What every key of the cursors begins with: the engine takes no empty keys.
+const CURSOR_PREFIX: u8 = b'c';
+
+/// Checkpoints on disk.
+pub struct FjallBacking {
+    folder: Folder,
+    block_cache_bytes: u64,
+    /// `None` while it is being opened again, and after that failed.
+    engine: RwLock<Option<Engine>>,
+    /// A write failed, so the engine may have stopped its threads: open it again before the next one.
+    broken: AtomicBool,
+    /// The positions of the last checkpoint that was written and of the last that was tried: when the engine
+    /// is opened again, it must be at one of the two.
+    positions: Mutex<[Position; 2]>,
+}
+
+impl std::fmt::Debug for FjallBacking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FjallBacking").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+struct Engine {
+    rows: Keyspace,
+    cursors: Keyspace,
+    // Last, so that it is dropped after its keyspaces.
+    database: Database,
+}
+
+impl Engine {
+    fn open(folder: &Path, block_cache_bytes: u64) -> fjall::Result<Self> {
+        let database = Database::builder(folder)
+            .cache_size(block_cache_bytes)
+            // Compaction is all that they do, and it must leave a core to the pipeline.
+            .worker_threads(1)
+            .manual_journal_persist(true)
+            .max_journaling_size(64 * 1024 * 1024)
+            .open()?;
+        let rows = database.keyspace("rows", row_options)?;
+        let cursors =
+            database.keyspace("cursors", || KeyspaceCreateOptions::default().manual_journal_persist(true))?;
+        Ok(Self { rows, cursors, database })
+    }
+
+    fn write(&self, rows: &[Row<'_>], position: Position) -> fjall::Result<()> {
+        let mut run = self.rows.start_ingestion()?;
+        run.write(POSITION_KEY, position.0.to_be_bytes())?;
+        let mut stored = Vec::with_capacity(1 + Key::ID_BYTES_MAX);
+        for (key, value) in rows {
+            stored_key(key, &mut stored);
+            match value {
+                Some(value) => run.write(stored.as_slice(), &***value)?,
+                None => run.write_tombstone(stored.as_slice())?,
+            }
+        }
+        run.finish()
+    }
+
+    fn position(&self, folder: &Folder) -> Result<Position, StoreError> {
+        let stored = self.rows.get(POSITION_KEY).map_err(|error| explain(folder, "read", error))?;
+        let missing = || StoreError::Corrupt { what: "it has no position".to_owned() };
+        parse_number(&stored.ok_or_else(missing)?, "the position").map(Position)
+    }
+}
+
+fn row_options() -> KeyspaceCreateOptions {
+    let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
+    KeyspaceCreateOptions::default()
+        .manual_journal_persist(true)
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .data_block_size_policy(BlockSizePolicy::all(4 * 1024))
+        .filter_policy(FilterPolicy::all(filter))
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_pinning_policy(PinningPolicy::all(true))
+        .compaction_strategy(Arc::new(Leveled::default()))
+}
+
+impl FjallBacking {
+    /// Opens `<data_folder>/store`, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Corrupt`], [`StoreError::Io`].
+    pub fn open(data_folder: &Path, block_cache_bytes: u64) -> Result<Self, StoreError> {
+        let folder = Folder::open(data_folder, |folder| {
+            let engine = open_engine(folder, block_cache_bytes)?;
+            engine.write(&[], Position::START).map_err(|error| explain(folder, "create", error))
+        })?;
+        let engine = open_engine(&folder, block_cache_bytes)?;
+        let positions = Mutex::new([engine.position(&folder)?; 2]);
+        let (engine, broken) = (RwLock::new(Some(engine)), AtomicBool::new(false));
+        Ok(Self { folder, block_cache_bytes, engine, broken, positions })
+    }
+
+    fn with<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Engine) -> fjall::Result<T>,
+    ) -> Result<T, StoreError> {
+        let engine = self.engine.read();
+        let Some(engine) = engine.as_ref() else {
+            return Err(self
+                .folder
+                .io(action, io::Error::other("the engine stopped after an earlier error")));
+        };
+        work(engine).map_err(|error| explain(&self.folder, action, error))
+    }
+
+    fn write<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Engine) -> fjall::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.heal()?;
+        self.with(action, work).inspect_err(|_| self.broken.store(true, Ordering::Release))
+    }
+
+    /// Opens the engine again after an error: once a background thread of its own has met one, a full disk
+    /// say, it compacts no more and takes no more writes.
+    fn heal(&self) -> Result<(), StoreError> {
+        let healthy = |engine: &Engine| engine.database.persist(PersistMode::Buffer).is_ok();
+        let broken = self.broken.load(Ordering::Acquire);
+        if !broken && self.engine.read().as_ref().is_some_and(healthy) {
+            return Ok(());
+        }
+        let mut engine = self.engine.write();
+        drop(engine.take());
+        let opened = open_engine(&self.folder, self.block_cache_bytes)?;
+        let position = opened.position(&self.folder)?;
+        if !self.positions.lock().contains(&position) {
+            let what = format!("it came back at position {}, which no checkpoint had", position.0);
+            return Err(StoreError::Corrupt { what });
+        }
+        *engine = Some(opened);
+        self.broken.store(false, Ordering::Release);
+        tracing::warn!(folder = %self.folder.engine().display(), "store engine opened again after a failed write");
+        Ok(())
+    }
+}
+
+fn open_engine(folder: &Folder, block_cache_bytes: u64) -> Result<Engine, StoreError> {
+    // The engine panics on some damaged files. It has shared nothing with us yet, so that is only an error.
+    match catch_unwind(AssertUnwindSafe(|| Engine::open(&folder.engine(), block_cache_bytes))) {
+        Ok(opened) => opened.map_err(|error| explain(folder, "open", error)),
+        Err(_) => Err(StoreError::Corrupt { what: "the engine panicked while reading its files".to_owned() }),
+    }
+}
+
+/// Sorts an error of the engine into "the system refused" and "the bytes are wrong".
+fn explain(folder: &Folder, action: &'static str, error: fjall::Error) -> StoreError {
+    let corrupt = |what: String| StoreError::Corrupt { what: format!("cannot {action}: {what}") };
+    if matches!(error, fjall::Error::Poisoned) {
+        return folder.io(action, io::Error::other("an earlier write failed"));
+    }
+    if matches!(error, fjall::Error::Locked) {
+        return folder.io(action, io::Error::other("another process has it open"));
+    }
+    if let fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) = error {
+        // The engine's files end where they should not, or a number in them is not one.
+        let damaged = matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData);
+        return if damaged { corrupt(source.to_string()) } else { folder.io(action, source) };
+    }
+    corrupt(error.to_string())
+}
+
+fn stored_key(key: &Key, stored: &mut Vec<u8>) {
+    stored.clear();
+    stored.push(key.table() as u8);
+    stored.extend_from_slice(key.id());
+}
+
+fn parse_key(stored: &[u8]) -> Option<Key> {
+    let (number, id) = stored.split_first()?;
+    let table = Table::ALL.into_iter().find(|table| *table as u8 == *number)?;
+    Key::new(table, id)
+}
+
+fn parse_number(stored: &[u8], name: &str) -> Result<u64, StoreError> {
+    let what = || format!("{name} has {} bytes instead of 8", stored.len());
+    stored.try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Corrupt { what: what() })
+}
+
+impl Backing for FjallBacking {
+    fn get(&self, keys: &[Key]) -> Result<Vec<Option<Value>>, StoreError> {
+        let mut stored = Vec::with_capacity(1 + Key::ID_BYTES_MAX);
+        self.with("read", |engine| {
+            let read = |key: &Key| {
+                stored_key(key, &mut stored);
+                // Copied: the engine's slice would keep its whole block alive.
+                Ok(engine.rows.get(&stored)?.map(|value| Value::from(&*value)))
+            };
+            keys.iter().map(read).collect()
+        })
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Value)>, StoreError> {
+        let number = table as u8;
+        let after = after.map(|after| [&[number], after].concat());
+        let start = after.map_or(std::ops::Bound::Included(vec![number]), std::ops::Bound::Excluded);
+        let end = std::ops::Bound::Excluded(vec![number + 1]);
+        let rows = self.with("read", |engine| {
+            let rows = engine.rows.range((start, end)).take(limit);
+            rows.map(|row| row.into_inner()).collect::<fjall::Result<Vec<_>>>()
+        })?;
+        let parse = |(stored, value): fjall::KvPair| {
+            let what = || StoreError::Corrupt { what: format!("no table has the key {stored:?}") };
+            Ok((parse_key(&stored).ok_or_else(what)?, Value::from(&*value)))
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    fn write_checkpoint(&self, rows: &[Row<'_>], position: Position) -> Result<(), StoreError> {
+        let [written, _] = *self.positions.lock();
+        *self.positions.lock() = [written, position];
+        self.write("checkpoint", |engine| engine.write(rows, position))?;
+        *self.positions.lock() = [position; 2];
+        Ok(())
+    }
+
+    fn position(&self) -> Result<Position, StoreError> {
+        let [written, _] = *self.positions.lock();
+        Ok(written)
+    }
+
+    fn cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let key = [&[CURSOR_PREFIX], name.as_bytes()].concat();
+        let stored = self.with("read", |engine| engine.cursors.get(key))?;
+        stored.map(|stored| parse_number(&stored, "a cursor")).transpose()
+    }
+
+    fn set_cursor(&self, name: &str, value: u64) -> Result<(), StoreError> {
+        let key = [&[CURSOR_PREFIX], name.as_bytes()].concat();
+        self.write("set a cursor in", |engine| {
+            engine.cursors.insert(key, value.to_be_bytes())?;
+            engine.database.persist(PersistMode::SyncAll)
+        })
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let engine = self.engine.read();
+        engine.as_ref().and_then(|engine| engine.database.disk_space().ok()).unwrap_or(0)
+    }
+}
