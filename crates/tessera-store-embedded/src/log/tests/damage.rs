@@ -74,11 +74,15 @@ proptest! {
         // The last append never returned, so any part of it may be missing.
         let last_group = usize::try_from(positions[27].0 - base + 32).unwrap();
         let keep = last_group + keep.index(content.len() - last_group);
-        disk.put(&file, &[&content[..keep], &garbage].concat());
-        let end = Position(base + keep as u64 - 32);
-        let whole = positions.iter().skip(1).filter(|next| **next <= end).count();
+        let torn = [&content[..keep], &garbage].concat();
+        disk.put(&file, &torn);
+        // Garbage may happen to be what was there.
+        let same = content.iter().zip(&torn).take_while(|(byte, torn)| byte == torn).count();
+        let end = Position(base + same as u64 - 32);
+        let log_end = Position(base + content.len() as u64 - 32);
+        let whole = positions.iter().chain([&log_end]).skip(1).filter(|next| **next <= end).count();
         for _ in 0..2 {
-            prop_assert_eq!(&check(&disk).unwrap(), &expected[..whole]);
+            prop_assert!(check(&disk).unwrap() == expected[..whole], "{whole} records are whole");
         }
         let log = open(&disk).unwrap();
         append(&log, &[record(100, 10)]).unwrap();
