@@ -90,6 +90,7 @@ impl Engine {
     }
 }
 
+/// The engine keeps these with the keyspace: changing them here changes new stores only.
 fn row_options() -> KeyspaceCreateOptions {
     let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
     KeyspaceCreateOptions::default()
@@ -97,6 +98,10 @@ fn row_options() -> KeyspaceCreateOptions {
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         .data_block_size_policy(BlockSizePolicy::all(4 * 1024))
         .filter_policy(FilterPolicy::all(filter))
+        // Whole in memory, 6 MiB per million rows: split into parts they would fight rows for the block cache
+        // from 2 GiB on, which made reads a quarter slower.
+        .filter_block_partitioning_policy(PinningPolicy::all(false))
+        .index_block_partitioning_policy(PinningPolicy::all(false))
         .filter_block_pinning_policy(PinningPolicy::all(true))
         .index_block_pinning_policy(PinningPolicy::all(true))
         .compaction_strategy(Arc::new(Leveled::default()))

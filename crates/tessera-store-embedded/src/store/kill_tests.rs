@@ -50,7 +50,9 @@ fn kill_a_child(folder: &Path, kill: u64) -> u64 {
         .unwrap();
     let mut done = 0;
     let mut begun = 0;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+    // Kept until the child is dead: an answer that nobody can read would end it in another way.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.by_ref() {
         let line = line.unwrap();
         let mut words = line.split(' ');
         match (words.next(), words.next().and_then(|round| round.parse().ok())) {
@@ -66,6 +68,7 @@ fn kill_a_child(folder: &Path, kill: u64) -> u64 {
     (0..kill * 40).for_each(|_| std::thread::yield_now());
     child.kill().unwrap();
     child.wait().unwrap();
+    drop(lines);
     done
 }
 
