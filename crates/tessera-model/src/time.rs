@@ -57,6 +57,14 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
+    /// For `#[serde(serialize_with)]`: RFC 3339, as the API writes times.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize_rfc3339<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+
     fn in_range(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }

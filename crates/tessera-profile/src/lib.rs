@@ -1,1 +1,23 @@
-//! Placeholder while the workspace is laid out.
+//! Fragments and their fold: a profile is what the fragments of one component say together. Pure.
+//!
+//! Not a store and not the gate: what may join or be seen is decided in `tessera-policy`. Invariants: applying
+//! events to a fragment does not depend on their order or repetition; folding fragments does not depend on their
+//! order; merging re-points and never rewrites, so a split gives back what there was.
+
+mod cluster;
+mod codec;
+mod fold;
+mod fragment;
+mod seen;
+mod traits;
+mod view;
+
+pub use cluster::{Cluster, ProfileId};
+pub use codec::{CodecError, Row};
+pub use fold::{Folded, fold};
+pub use fragment::{Basis, EventCount, Fragment, Membership, Place, RECENT_MAX, Recent};
+pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
+pub use traits::{Assertion, TraitEntry, Traits};
+pub use view::{
+    AccountView, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile, Provenance, View, consents, disclose,
+};

@@ -1,0 +1,103 @@
+//! One stored record: a cluster of identifiers, with the fragment of each.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tessera_identity::{Evidence, Graph};
+use tessera_model::{FragmentId, Identified, Namespace, Timestamp};
+
+use crate::Fragment;
+
+/// Names a profile: the id of the oldest fragment in it. A merged profile's old id still finds it, for it is the id
+/// of one of its fragments.
+pub type ProfileId = FragmentId;
+
+/// A cluster: its graph, and one fragment for each of the graph's nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    graph: Graph,
+    fragments: Vec<Fragment>,
+}
+
+impl Cluster {
+    /// The graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// How many identifiers it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fragments.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
+    /// The fragment of a node.
+    #[must_use]
+    pub fn fragment(&self, node: usize) -> Option<&Fragment> {
+        self.fragments.get(node)
+    }
+
+    /// The fragment of a node, to change.
+    pub fn fragment_mut(&mut self, node: usize) -> Option<&mut Fragment> {
+        self.fragments.get_mut(node)
+    }
+
+    /// The node of that fragment.
+    #[must_use]
+    pub fn find(&self, id: FragmentId) -> Option<usize> {
+        self.graph.find(id)
+    }
+
+    /// Adds an identifier first named at `at`, on its own; returns its node.
+    pub fn insert(&mut self, identified: &Identified, at: Timestamp) -> usize {
+        let node = self.graph.insert(identified);
+        if node == self.fragments.len() {
+            self.fragments.push(Fragment::new(at));
+        }
+        node
+    }
+
+    /// Takes in another cluster. Profiles stay as they are.
+    pub fn absorb(&mut self, other: Self) {
+        self.graph.absorb(other.graph);
+        self.fragments.extend(other.fragments);
+    }
+
+    /// Records evidence; returns whether it says anything new. [`Cluster::resolve`] must follow if so.
+    pub fn link(&mut self, a: usize, b: usize, evidence: Evidence) -> bool {
+        self.graph.link(a, b, evidence)
+    }
+
+    /// Computes the profiles anew.
+    pub fn resolve(&mut self, limit: impl Fn(&Namespace) -> u16) {
+        self.graph.resolve(limit);
+    }
+
+    /// Takes fragments out of the profile of `node`. [`Cluster::resolve`] must follow if it returns `true`.
+    pub fn split(&mut self, node: usize, away: &BTreeSet<FragmentId>, at: Timestamp) -> bool {
+        self.graph.split(node, away, at)
+    }
+
+    /// The fragments that make one profile with `node`.
+    pub fn component(&self, node: usize) -> impl Iterator<Item = (usize, &Fragment)> + Clone {
+        self.graph.component(node).filter_map(|at| self.fragments.get(at).map(|fragment| (at, fragment)))
+    }
+
+    /// The id of the profile that `node` is in: that of its oldest fragment.
+    #[must_use]
+    pub fn profile_id(&self, node: usize) -> ProfileId {
+        let id = |at: usize| self.graph.nodes().get(at).map(|node| node.id).unwrap_or_default();
+        self.component(node)
+            .map(|(at, fragment)| (fragment.first_seen_at, id(at)))
+            .min()
+            .map(|(_, id)| id)
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,98 @@
+//! The fold: what the fragments of one profile say together.
+
+use std::collections::BTreeMap;
+
+use tessera_model::{PurposeName, Timestamp};
+use tessera_policy::ConsentRecord;
+
+use crate::{Assertion, Basis, Cluster, EventCount, Membership, ProfileId, Recent, TraitEntry};
+
+/// A part of a profile with the basis it rests on.
+type Based<'a, T> = (T, Option<&'a Basis>);
+
+/// One profile, folded, before anybody decided who may see what of it. It borrows, and does not leave: see
+/// [`crate::disclose`].
+#[derive(Debug)]
+pub struct Folded<'a> {
+    /// Its id.
+    pub id: ProfileId,
+    /// Its nodes in the cluster.
+    pub nodes: Vec<usize>,
+    /// The winning word on each trait.
+    pub traits: BTreeMap<&'a str, Based<'a, (&'a TraitEntry, &'a Assertion)>>,
+    /// The last word on each purpose; where fragments differ, the stricter.
+    pub consents: BTreeMap<&'a PurposeName, &'a ConsentRecord>,
+    /// Accounts.
+    pub memberships: Vec<Based<'a, &'a Membership>>,
+    /// Event counts.
+    pub events: Vec<Based<'a, &'a EventCount>>,
+    /// The latest events, latest first.
+    pub recent: Vec<Based<'a, Recent>>,
+    /// The earliest event.
+    pub first_seen_at: Timestamp,
+    /// The latest event.
+    pub last_seen_at: Timestamp,
+}
+
+/// Folds the profile that `node` is in.
+#[must_use]
+pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
+    let mut folded: Option<Folded<'_>> = None;
+    for (at, fragment) in cluster.component(node) {
+        let into = folded.get_or_insert_with(|| Folded {
+            id: cluster.profile_id(node),
+            nodes: Vec::new(),
+            traits: BTreeMap::new(),
+            consents: BTreeMap::new(),
+            memberships: Vec::new(),
+            events: Vec::new(),
+            recent: Vec::new(),
+            first_seen_at: fragment.first_seen_at,
+            last_seen_at: fragment.last_seen_at,
+        });
+        into.nodes.push(at);
+        into.first_seen_at = into.first_seen_at.min(fragment.first_seen_at);
+        into.last_seen_at = into.last_seen_at.max(fragment.last_seen_at);
+        for (entry, assertion) in fragment.traits.iter() {
+            let word = ((entry, assertion), fragment.basis_of(assertion.basis));
+            into.traits
+                .entry(&entry.name)
+                .and_modify(|known| {
+                    if known.0.1.order() < assertion.order() {
+                        *known = word;
+                    }
+                })
+                .or_insert(word);
+        }
+        into.memberships.extend(fragment.memberships.iter().map(|m| (m, fragment.basis_of(m.basis))));
+        into.events.extend(fragment.events.iter().map(|e| (e, fragment.basis_of(e.basis))));
+        into.recent.extend(fragment.recent.iter().map(|r| (*r, fragment.basis_of(r.basis))));
+        fold_consents(&mut into.consents, fragment);
+    }
+    if let Some(folded) = &mut folded {
+        folded.memberships.sort_by(|(a, _), (b, _)| (&a.value, a.since).cmp(&(&b.value, b.since)));
+        folded.events.sort_by(|(a, _), (b, _)| (&a.name, a.first_at, a.last_at).cmp(&(&b.name, b.first_at, b.last_at)));
+        folded.recent.sort_by(|(a, _), (b, _)| (b.at, b.hash).cmp(&(a.at, a.hash)));
+    }
+    folded
+}
+
+fn fold_consents<'a>(into: &mut BTreeMap<&'a PurposeName, &'a ConsentRecord>, fragment: &'a crate::Fragment) {
+    // Within a fragment the last word counts, at equal times the stricter.
+    let mut words: BTreeMap<&PurposeName, &ConsentRecord> = BTreeMap::new();
+    for record in fragment.consents.iter() {
+        let order = |r: &ConsentRecord| (r.last_at, !r.status.is_valid(), r.status);
+        let known = words.entry(&record.purpose).or_insert(record);
+        if order(known) < order(record) {
+            *known = record;
+        }
+    }
+    // Between fragments the stricter counts, of equally strict ones the last.
+    for (purpose, record) in words {
+        let order = |r: &ConsentRecord| (!r.status.is_valid(), r.status, r.last_at);
+        let known = into.entry(purpose).or_insert(record);
+        if order(known) < order(record) {
+            *known = record;
+        }
+    }
+}

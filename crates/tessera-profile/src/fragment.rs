@@ -1,0 +1,199 @@
+//! Everything learned under one owner identifier: a commutative monoid.
+
+use serde::{Deserialize, Serialize};
+use tessera_model::{
+    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeName, SourceName, Timestamp, Trait,
+};
+use tessera_policy::{ConsentRecord, Consents};
+
+use crate::{Assertion, Seen, Traits};
+
+/// How many of a fragment's latest events are kept by place.
+pub const RECENT_MAX: usize = 20;
+
+/// Where an event stands in the log, and what it is remembered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The log record.
+    pub position: u64,
+    /// The event's number within the record.
+    pub index: u32,
+    /// Its [`crate::seen_hash`].
+    pub hash: u64,
+}
+
+/// Why data is here: which source brought it, for which purposes, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The source.
+    pub source: SourceName,
+    /// The purposes that covered it when it came, ordered.
+    pub purposes: Vec<PurposeName>,
+    /// Zero-, first-, second- or third-party.
+    pub party: Party,
+    /// What kind of data.
+    pub category: DataCategory,
+}
+
+/// How often an event of one name happened, on one basis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCount {
+    /// The event's name.
+    pub name: Box<str>,
+    pub(crate) basis: u16,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first_at: Timestamp,
+    /// The last time.
+    pub last_at: Timestamp,
+}
+
+/// One of the latest events, by its place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Recent {
+    /// When it happened.
+    pub at: Timestamp,
+    pub(crate) hash: u64,
+    /// The log record.
+    pub position: u64,
+    /// Its number within the record.
+    pub index: u32,
+    pub(crate) basis: u16,
+}
+
+/// The person belongs to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The account's fragment.
+    pub account: FragmentId,
+    /// The account's id as the business gave it.
+    pub value: Box<str>,
+    /// Since when.
+    pub since: Timestamp,
+    pub(crate) basis: u16,
+}
+
+/// Everything learned under one owner identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// The earliest event that named the identifier.
+    pub first_seen_at: Timestamp,
+    /// The latest.
+    pub last_seen_at: Timestamp,
+    pub(crate) bases: Vec<Basis>,
+    /// Traits.
+    pub traits: Traits,
+    /// Consent records.
+    pub consents: Consents,
+    pub(crate) events: Vec<EventCount>,
+    pub(crate) recent: Vec<Recent>,
+    pub(crate) memberships: Vec<Membership>,
+    /// The de-duplication window.
+    pub seen: Seen,
+}
+
+impl Fragment {
+    /// A fragment first named at `at`.
+    #[must_use]
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            first_seen_at: at,
+            last_seen_at: at,
+            bases: Vec::new(),
+            traits: Traits::default(),
+            consents: Consents::default(),
+            events: Vec::new(),
+            recent: Vec::new(),
+            memberships: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// The identifier stood on an event of that time.
+    pub fn touch(&mut self, at: Timestamp) {
+        self.first_seen_at = self.first_seen_at.min(at);
+        self.last_seen_at = self.last_seen_at.max(at);
+    }
+
+    /// Adds a consent record.
+    pub fn consent(&mut self, record: ConsentRecord) {
+        self.consents.add(record);
+    }
+
+    /// Folds an event of this owner in. The caller has asked [`Seen`] whether it is a repeat.
+    pub fn apply(&mut self, event: &Event, basis: &Basis, place: Place) {
+        self.touch(event.at);
+        let basis = self.basis(basis);
+        self.count(event.name(), basis, event.at);
+        self.remember(Recent { at: event.at, hash: place.hash, position: place.position, index: place.index, basis });
+        match &event.call {
+            Call::Identify { traits } => self.assert(traits, event, basis),
+            Call::Group { account, .. } => self.join(account, event.at, basis),
+            Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Alias { .. } | Call::Consent => {}
+        }
+    }
+
+    /// Folds the traits that a `group` call gave in: this is the account's fragment.
+    pub fn describe(&mut self, traits: &[Trait], event: &Event, basis: &Basis) {
+        self.touch(event.at);
+        let basis = self.basis(basis);
+        self.assert(traits, event, basis);
+    }
+
+    /// The basis of that number.
+    #[must_use]
+    pub fn basis_of(&self, basis: u16) -> Option<&Basis> {
+        self.bases.get(usize::from(basis))
+    }
+
+    fn assert(&mut self, traits: &[Trait], event: &Event, basis: u16) {
+        let message = MessageKey::from(&event.message_id);
+        self.traits.assert(traits, &Assertion { at: event.at, message, basis });
+    }
+
+    fn basis(&mut self, basis: &Basis) -> u16 {
+        let at = self.bases.iter().position(|known| known == basis).unwrap_or_else(|| {
+            self.bases.push(basis.clone());
+            self.bases.len() - 1
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    fn count(&mut self, name: &str, basis: u16, at: Timestamp) {
+        let known = self.events.binary_search_by(|known| (known.name.as_ref(), known.basis).cmp(&(name, basis)));
+        match known {
+            Err(place) => {
+                let count = EventCount { name: name.into(), basis, count: 1, first_at: at, last_at: at };
+                self.events.insert(place, count);
+            }
+            Ok(place) => {
+                if let Some(known) = self.events.get_mut(place) {
+                    known.count += 1;
+                    known.first_at = known.first_at.min(at);
+                    known.last_at = known.last_at.max(at);
+                }
+            }
+        }
+    }
+
+    /// Latest first; of the same time, by hash, so that order of arrival does not matter.
+    fn remember(&mut self, event: Recent) {
+        let place = self.recent.partition_point(|known| (known.at, known.hash) > (event.at, event.hash));
+        if place < RECENT_MAX {
+            self.recent.insert(place, event);
+            self.recent.truncate(RECENT_MAX);
+        }
+    }
+
+    fn join(&mut self, account: &Identified, since: Timestamp, basis: u16) {
+        match self.memberships.iter_mut().find(|known| known.account == account.id && known.basis == basis) {
+            Some(known) => known.since = known.since.min(since),
+            None => {
+                let value = account.identifier.value().into();
+                self.memberships.push(Membership { account: account.id, value, since, basis });
+                self.memberships.sort_by(|a, b| (a.account, a.basis).cmp(&(b.account, b.basis)));
+            }
+        }
+    }
+}
