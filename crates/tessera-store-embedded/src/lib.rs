@@ -9,4 +9,6 @@ mod store;
 
 pub use lock::FolderLock;
 pub use log::{SegmentLog, SegmentLogOptions};
-pub use store::{Backing, CheckpointFault, EmbeddedStore, FjallBacking, Row, SimBacking, StoreOptions, WriteBack};
+pub use store::{
+    Backing, CheckpointFault, EmbeddedStore, FjallBacking, Row, SimBacking, StoreOptions, WriteBack,
+};

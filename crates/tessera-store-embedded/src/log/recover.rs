@@ -54,7 +54,8 @@ impl Found {
 pub(super) fn recover<D: Disk>(disk: &D, folder: &Path) -> Result<Recovered<D::File>, LogError> {
     disk.create_folder(folder).map_err(io("create", folder))?;
     let mut found = list(disk, folder)?;
-    let sealed_upto = remove_torn_creation(disk, folder, &mut found)?;
+    let half_created = take_half_created(disk, &mut found)?;
+    let sealed_upto = half_created.as_ref().map(|segment| segment.base);
     let mut segments = Vec::with_capacity(found.len());
     for segment in &found {
         let header = read_header(disk, segment)?.map_err(|what| segment.corrupt(0, what))?;
@@ -71,6 +72,11 @@ pub(super) fn recover<D: Disk>(disk: &D, folder: &Path) -> Result<Recovered<D::F
     // A killed process leaves its last append in the page cache only, and after a failed sync even marked as
     // written. Written again and synced, it is durable before anybody reads it.
     rewrite(&file, tail.unproven_offset, tail.end_offset).map_err(io("sync", &last.file))?;
+    // Only now: until here its name told that the segment before it is durable.
+    if let Some(Found { file, .. }) = half_created {
+        tracing::warn!(file = %file.display(), "removed a log segment whose creation was cut short");
+        disk.remove(&file).map_err(io("remove", &file))?;
+    }
     disk.sync_folder(folder).map_err(io("sync", folder))?;
     let end = segment.base.saturating_add(tail.end_offset.saturating_sub(FILE_HEADER_BYTES));
     Ok(Recovered { segments, file, end, newest_millis: tail.newest_millis })
@@ -104,13 +110,9 @@ fn list(disk: &impl Disk, folder: &Path) -> Result<Vec<Found>, LogError> {
 }
 
 /// A crash while a segment is created can leave a last file without a whole header. It never held a record:
-/// the header is durable before the first one is written. Removes it; returns its base, up to which the
-/// segment before it is therefore durable.
-fn remove_torn_creation(
-    disk: &impl Disk,
-    folder: &Path,
-    found: &mut Vec<Found>,
-) -> Result<Option<u64>, LogError> {
+/// the header is durable before the first one is written. Takes it from `found`. All before its base is
+/// durable, as the segment before it was sealed.
+fn take_half_created(disk: &impl Disk, found: &mut Vec<Found>) -> Result<Option<Found>, LogError> {
     let Some(last) = found.last() else { return Ok(None) };
     if last.file_bytes > FILE_HEADER_BYTES {
         return Ok(None);
@@ -119,10 +121,7 @@ fn remove_torn_creation(
     if found.len() == 1 && last.base != 0 {
         return Err(last.corrupt(0, format!("{what}, and the segments before it are missing")));
     }
-    tracing::warn!(file = %last.file.display(), "removed a log segment whose creation was cut short");
-    disk.remove(&last.file).map_err(io("remove", &last.file))?;
-    disk.sync_folder(folder).map_err(io("sync", folder))?;
-    Ok(found.pop().map(|torn| torn.base))
+    Ok(found.pop())
 }
 
 /// The header of a segment file, or what is wrong with it.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use tessera_store::{LogError, Position};
+use tessera_store::{Log, LogError, Position};
 
 use super::super::frame::{FORMAT_VERSION, FileHeader, encode_frame, file_name};
 use super::super::sim_disk::SimDisk;
-use super::{FOLDER, append, files, filled, open, read_from, record, records};
+use super::{FOLDER, LAST_GROUP, append, files, filled, open, read_from, record, records};
 
 /// Opens and reads everything.
 fn check(disk: &SimDisk) -> Result<Vec<Vec<u8>>, LogError> {
@@ -41,7 +41,7 @@ proptest! {
         disk.flip_bit(file, offset as u64 * 8 + bit);
         let base: u64 = file.file_stem().unwrap().to_str().unwrap().parse().unwrap();
         let position = Position((base + offset as u64).saturating_sub(32));
-        let last_group = positions[27];
+        let last_group = positions[LAST_GROUP];
         let is_last = Some(file) == files.last().map(|(file, _)| file);
         if is_last && offset >= 32 && position >= last_group {
             // No later append says that the last one was durable: this is what a crash looks like.
@@ -72,7 +72,7 @@ proptest! {
         let (file, content) = files(&disk).pop().unwrap();
         let base: u64 = file.file_stem().unwrap().to_str().unwrap().parse().unwrap();
         // The last append never returned, so any part of it may be missing.
-        let last_group = usize::try_from(positions[27].0 - base + 32).unwrap();
+        let last_group = usize::try_from(positions[LAST_GROUP].0 - base + 32).unwrap();
         let keep = last_group + keep.index(content.len() - last_group);
         let torn = [&content[..keep], &garbage].concat();
         disk.put(&file, &torn);
@@ -104,6 +104,40 @@ fn a_frame_inside_a_record_is_no_witness() {
     content.pop();
     disk.put(&file, &content);
     assert_eq!(check(&disk).unwrap(), [record(0, 100)]);
+}
+
+#[test]
+fn damage_before_the_last_append_is_told_from_a_torn_tail() {
+    let disk = SimDisk::new();
+    let (expected, positions) = filled(&disk);
+    let (file, content) = files(&disk).pop().unwrap();
+    let length = |bytes: usize| disk.put(&file, &content[..bytes]);
+    // The header of the last group's first frame is enough to know that the group before it was durable.
+    let last_group = usize::try_from(positions[LAST_GROUP].0 - positions[LAST_GROUP - 3].0).unwrap() + 32;
+    length(last_group + 32);
+    disk.flip_bit(&file, 8 * 100);
+    assert_eq!(corrupt_at(&check(&disk).unwrap_err()), (file.as_path(), 32));
+    length(last_group + 31);
+    disk.flip_bit(&file, 8 * 100);
+    assert_eq!(check(&disk).unwrap(), expected[..LAST_GROUP - 3]);
+}
+
+#[test]
+fn damage_before_a_half_created_segment_is_no_torn_tail() {
+    let disk = SimDisk::new();
+    let (expected, _) = filled(&disk);
+    let end = open(&disk).unwrap().bounds().end.0;
+    let (file, content) = files(&disk).pop().unwrap();
+    let half_created = Path::new(FOLDER).join(file_name(end));
+    disk.put(&half_created, b"TESSLOG");
+    let last_byte = content.len() as u64 - 1;
+    disk.flip_bit(&file, last_byte * 8);
+    let error = check(&disk).unwrap_err();
+    assert_eq!(corrupt_at(&error).0, file, "{error}");
+    assert_eq!(files(&disk).len(), 5, "nothing was changed");
+    disk.flip_bit(&file, last_byte * 8);
+    assert_eq!(check(&disk).unwrap(), expected);
+    assert_eq!(files(&disk).len(), 4, "the half-created segment is gone");
 }
 
 #[test]

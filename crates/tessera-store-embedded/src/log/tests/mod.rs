@@ -48,11 +48,16 @@ fn append(log: &impl Log, records: &[Vec<u8>]) -> Result<Vec<Position>, LogError
     log.append(&records.iter().map(Vec::as_slice).collect::<Vec<_>>(), NOW)
 }
 
-/// Ten groups of three records, as they were appended, on several segments.
+/// Groups that [`filled`] appends: the last segment gets the last two.
+const GROUPS: usize = 11;
+/// The first record of the last group.
+const LAST_GROUP: usize = (GROUPS - 1) * 3;
+
+/// Groups of three records, as they were appended, on several segments.
 fn filled(disk: &SimDisk) -> (Vec<Vec<u8>>, Vec<Position>) {
     let log = open(disk).unwrap();
     let (mut records, mut positions) = (Vec::new(), Vec::new());
-    for group in 0..10 {
+    for group in 0..GROUPS {
         let group: Vec<_> = (0..3).map(|i| record(group * 3 + i, 150 + group)).collect();
         positions.extend(append(&log, &group).unwrap());
         records.extend(group);
@@ -99,7 +104,9 @@ fn segment_log_on_a_simulated_disk_keeps_what_every_log_promises() {
 #[test]
 fn segments_are_as_long_as_the_options_say() {
     let disk = SimDisk::new();
-    filled(&disk);
+    let (_, positions) = filled(&disk);
+    let (last, _) = files(&disk).pop().unwrap();
+    assert_eq!(last, Path::new(FOLDER).join(super::frame::file_name(positions[LAST_GROUP - 3].0)));
     let lengths: Vec<_> = files(&disk).iter().map(|(_, content)| content.len()).collect();
     assert!(lengths.len() > 2);
     assert!(lengths.iter().all(|bytes| *bytes as u64 <= SMALL.segment_bytes), "{lengths:?}");
@@ -129,7 +136,7 @@ fn files_that_are_no_segments_are_left_alone() {
     ] {
         disk.put(&Path::new(FOLDER).join(name), b"mine");
     }
-    assert_eq!(records(&open(&disk).unwrap()).len(), 30);
+    assert_eq!(records(&open(&disk).unwrap()).len(), GROUPS * 3);
     assert_eq!(disk.files().iter().filter(|(_, content)| content == b"mine").count(), 5);
 }
 
@@ -170,7 +177,7 @@ fn a_position_that_was_never_given_out_is_an_error() {
     let disk = SimDisk::new();
     let (_, positions) = filled(&disk);
     let log = open(&disk).unwrap();
-    for position in [positions[0].0 + 1, positions[5].0 - 1, positions[29].0 + 1] {
+    for position in [positions[0].0 + 1, positions[5].0 - 1, positions[LAST_GROUP].0 + 1] {
         assert!(matches!(log.read(Position(position), 0), Err(LogError::Corrupt { .. })));
     }
 }
