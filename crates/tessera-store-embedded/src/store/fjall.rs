@@ -107,6 +107,11 @@ fn row_options() -> KeyspaceCreateOptions {
         .compaction_strategy(Arc::new(Leveled::default()))
 }
 
+fn cursor_options() -> KeyspaceCreateOptions {
+    // The memtable keeps every old value of a cursor until it is written out.
+    KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(1024 * 1024)
+}
+
 impl FjallBacking {
     /// Opens `<data_folder>/store`, or makes it.
     ///

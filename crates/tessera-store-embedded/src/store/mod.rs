@@ -16,6 +16,8 @@ mod kill_tests;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]
+mod race_tests;
+#[cfg(test)]
 mod tests;
 
 pub use backing::{Backing, Row};

@@ -296,3 +296,17 @@ fn damaged_table_is_an_error_and_never_another_value() {
     }
     assert!(refused > 10, "only {refused} damages were noticed");
 }
+
+#[test]
+fn cursors_set_very_often_stay_right() {
+    let folder = TempDir::new().unwrap();
+    let backing = super::FjallBacking::open(folder.path(), 1 << 20).unwrap();
+    let store = WriteBack::new(backing, 1 << 20).unwrap();
+    let name = "n".repeat(255);
+    for value in 0..6000 {
+        store.set_cursor(&name, value).unwrap();
+    }
+    drop(store);
+    let store = EmbeddedStore::open(folder.path(), OPTIONS).unwrap();
+    assert_eq!(store.cursor(&name).unwrap(), Some(5999));
+}
