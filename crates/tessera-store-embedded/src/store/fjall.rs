@@ -64,8 +64,7 @@ impl Engine {
             .max_journaling_size(64 * 1024 * 1024)
             .open()?;
         let rows = database.keyspace("rows", row_options)?;
-        let cursors =
-            database.keyspace("cursors", || KeyspaceCreateOptions::default().manual_journal_persist(true))?;
+        let cursors = database.keyspace("cursors", cursor_options)?;
         Ok(Self { rows, cursors, database })
     }
 
