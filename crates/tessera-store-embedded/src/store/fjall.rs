@@ -98,7 +98,7 @@ fn row_options() -> KeyspaceCreateOptions {
         .data_block_size_policy(BlockSizePolicy::all(4 * 1024))
         .filter_policy(FilterPolicy::all(filter))
         // Whole in memory, 6 MiB per million rows: split into parts they would fight rows for the block cache
-        // from 2 GiB on, which made reads a quarter slower.
+        // from 2 GiB on.
         .filter_block_partitioning_policy(PinningPolicy::all(false))
         .index_block_partitioning_policy(PinningPolicy::all(false))
         .filter_block_pinning_policy(PinningPolicy::all(true))
