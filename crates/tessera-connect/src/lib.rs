@@ -1,1 +1,15 @@
-//! Placeholder while the workspace is laid out.
+//! Takes what the gate let through to the systems a business uses: one connector per kind of system.
+//!
+//! Not the queue: the pipeline keeps what is still to be sent, decides again whether it may be, waits between
+//! tries ([`backoff`]) and keeps dead letters. Invariants: a destination is given [`tessera_policy::Permitted`]
+//! deliveries and nothing else; sending a batch twice is safe; a reason never holds personal data. Every
+//! connector is a folder in `destinations` and one line of [`CONNECTORS`].
+
+pub mod backoff;
+mod connector;
+mod delivery;
+mod destinations;
+
+pub use connector::{ConfigError, Connector, Context, connector};
+pub use delivery::{Delivery, Destination, Outcome};
+pub use destinations::CONNECTORS;
