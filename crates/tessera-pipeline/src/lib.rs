@@ -1,1 +1,41 @@
-//! Placeholder while the workspace is laid out.
+//! The shell that moves data: requests into the log, the log through the engines into the store, and outbox rows to
+//! destinations.
+//!
+//! Not an engine: what happens to an event is decided in [`apply`], a pure function of rules, loaded rows and
+//! events. Invariants: an event is acknowledged only once the log holds it; all that a batch changes is one commit,
+//! the log position included, so a crash replays and never loses; the same log gives the same state, whatever the
+//! batch boundaries.
+
+mod appender;
+mod apply;
+mod changes;
+mod delivery;
+mod error;
+mod item;
+mod metrics;
+mod notice;
+mod outbox;
+mod pipeline;
+mod query;
+mod reject_row;
+mod replay;
+mod routes;
+mod runner;
+mod snapshot;
+mod totals;
+mod view;
+
+pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
+pub use delivery::{Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters};
+pub use error::PipelineError;
+pub use item::{Item, Parsed};
+pub use metrics::{PipelineMetrics, Stage};
+pub use notice::Notice;
+pub use outbox::OutboxRow;
+pub use pipeline::{Pipeline, PipelineOptions, load_rules};
+pub use query::{ProfilePage, Query, QueryError, read_events};
+pub use reject_row::{RejectId, RejectRow, list_rejects, load_reject};
+pub use replay::{StateHash, replay_into, state_hash};
+pub use runner::{Progress, Runner};
+pub use snapshot::{SnapshotError, newest_snapshot, oldest_snapshot, read_snapshot, write_snapshot};
+pub use totals::Totals;

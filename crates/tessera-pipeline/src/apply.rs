@@ -1,0 +1,410 @@
+//! What happens to events: gate, resolve, fold. Pure: rules, loaded rows and events in, changed rows and notices out.
+//!
+//! No I/O, clock or randomness: equal inputs give equal changes.
+
+use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
+use tessera_model::{
+    Call, Event, FragmentId, HashKey, Identified, MessageKey, Operation, PurposeName, Record, Reject, Rules,
+    SourceRules, Timestamp,
+};
+use tessera_policy::{ConsentRecord, Consents, Denial, admit, needs_consent};
+use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
+use tessera_store::{Change, Table};
+
+use crate::outbox::{OutboxRow, outbox_key};
+use crate::routes::Route;
+use crate::view::View;
+use crate::{Item, Notice, PipelineError, RejectId, RejectRow};
+
+/// What applying needs to know besides the events.
+#[derive(Debug)]
+pub(crate) struct Settings<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) routes: &'a [Route],
+    pub(crate) key: &'a HashKey,
+    pub(crate) dedup_window_millis: i64,
+    /// Whether somebody watches: notices cost allocations.
+    pub(crate) is_watched: bool,
+}
+
+/// Events on their way into the rows of one batch.
+#[derive(Debug)]
+pub(crate) struct Application<'a> {
+    settings: &'a Settings<'a>,
+    pub(crate) view: View,
+    /// New rows: rejects and outbox.
+    pub(crate) puts: Vec<Change>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Why an event went no further, if it did not.
+enum Fate {
+    Joined(FragmentId),
+    Duplicate,
+    Denied(Denial),
+}
+
+impl<'a> Application<'a> {
+    pub(crate) fn new(settings: &'a Settings<'a>, view: View) -> Self {
+        Self { settings, view, puts: Vec::new(), notices: Vec::new() }
+    }
+
+    /// Applies one log record. Its events have been parsed and their rows loaded.
+    pub(crate) fn item(&mut self, item: &Item) -> Result<(), PipelineError> {
+        let Record::Ingest { source, received_at, entrance, .. } = &item.record else { return Ok(()) };
+        match &item.parsed {
+            None => {}
+            Some((_, Err(reject))) => {
+                let mut row = RejectRow::of(reject, source, *received_at);
+                row.is_body = true;
+                row.call = entrance.call().map(str::to_owned);
+                self.reject(RejectId { position: item.position.0, index: 0 }, &row)?;
+            }
+            Some((_, Ok(events))) => {
+                for (index, event) in (0_u32..).zip(events) {
+                    let id = RejectId { position: item.position.0, index };
+                    match event {
+                        Ok(event) => self.event(event, id)?,
+                        Err(reject) => {
+                            let mut row = RejectRow::of(reject, source, *received_at);
+                            row.call = entrance.call().map(str::to_owned);
+                            self.reject(id, &row)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reject(&mut self, id: RejectId, row: &RejectRow) -> Result<(), PipelineError> {
+        self.view.totals_mut().reject(row.code.as_str());
+        self.puts.push(row.put(id)?);
+        if self.settings.is_watched {
+            self.notices.push(Notice::Rejected {
+                source: row.source.clone(),
+                code: row.code,
+                reason: row.reason.clone(),
+                reject: id.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, id: RejectId) -> Result<(), PipelineError> {
+        let fate = self.fate(event, id)?;
+        let is_watched = self.settings.is_watched;
+        let (source, call) = (event.source.clone(), event.call.name());
+        let totals = self.view.totals_mut();
+        let notice = match fate {
+            Fate::Joined(owner) => {
+                totals.accepted += 1;
+                is_watched.then(|| Notice::Accepted {
+                    source,
+                    call,
+                    name: event.name().to_owned(),
+                    at: event.at,
+                    profile: self.profile_of(owner).to_string(),
+                })
+            }
+            Fate::Duplicate => {
+                totals.duplicates += 1;
+                is_watched.then_some(Notice::Duplicate { source, call })
+            }
+            Fate::Denied(reason) => {
+                totals.deny(reason.as_str());
+                is_watched.then_some(Notice::Denied { source, call, reason })
+            }
+        };
+        self.notices.extend(notice);
+        Ok(())
+    }
+
+    fn fate(&mut self, event: &Event, id: RejectId) -> Result<Fate, PipelineError> {
+        let rules = self.settings.rules;
+        let (Some(owner), Some(source)) = (event.owner(), rules.source(&event.source)) else {
+            // The source was removed while its events were on their way: nothing says why they may be kept.
+            return Ok(Fate::Denied(Denial::UnknownPurpose));
+        };
+        let place =
+            Place { position: id.position, index: id.index, hash: seen_hash(self.settings.key, &event.message_id) };
+        if self.is_seen(owner.id, place.hash) {
+            return Ok(Fate::Duplicate);
+        }
+        self.record_consents(event, source);
+        let purposes = if matches!(event.call, Call::Consent) {
+            // What a person said about purposes is kept as proof, whatever it was.
+            source.purposes.clone()
+        } else {
+            match self.admit(event, source) {
+                Ok(purposes) => purposes,
+                Err(denial) => return Ok(Fate::Denied(denial)),
+            }
+        };
+        let basis =
+            Basis { source: source.name.clone(), purposes, party: source.party, category: source.category };
+        let root = self.resolve(event, owner);
+        self.fold(event, owner, root, &basis, place);
+        self.describe_account(event, &basis);
+        self.route(event, owner, &basis.purposes, id)?;
+        Ok(Fate::Joined(owner.id))
+    }
+
+    fn is_seen(&self, owner: FragmentId, hash: u64) -> bool {
+        let Some(fragment) = self.view.cluster_of(owner).and_then(|(cluster, node)| cluster.fragment(node)) else {
+            return false;
+        };
+        fragment.seen.inline.contains(hash)
+            || (fragment.seen.is_spilled
+                && self.view.page(owner, Seen::page_of(hash)).is_some_and(|page| page.contains(hash)))
+    }
+
+    /// Every identifier on the event carries what was said, so that a later word on the same device or account
+    /// counts as the person's own, and merging two people takes the stricter answer.
+    fn record_consents(&mut self, event: &Event, source: &SourceRules) {
+        for claim in &event.consents {
+            let purpose =
+                source.purpose_of(&claim.category).filter(|name| self.settings.rules.purposes.contains_key(name));
+            let Some(purpose) = purpose else {
+                self.view.totals_mut().unknown_consent_categories += 1;
+                continue;
+            };
+            for identified in &event.identifiers {
+                let root = self.place(identified, event.at);
+                let record = ConsentRecord {
+                    purpose: purpose.clone(),
+                    status: claim.status,
+                    first_at: event.at,
+                    last_at: event.at,
+                    source: event.source.clone(),
+                };
+                let Some(cluster) = self.view.cluster_mut(root) else { continue };
+                let node = cluster.find(identified.id);
+                if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+                    fragment.consent(record);
+                }
+            }
+        }
+    }
+
+    /// The purposes that cover the event, asked of everybody it names: they would be one profile.
+    fn admit(&self, event: &Event, source: &SourceRules) -> Result<Vec<PurposeName>, Denial> {
+        let declared = &self.settings.rules.purposes;
+        let mut fragments: Vec<&Consents> = Vec::new();
+        if needs_consent(declared, &source.purposes) {
+            for identified in &event.identifiers {
+                let Some((cluster, node)) = self.view.cluster_of(identified.id) else { continue };
+                fragments.extend(cluster.component(node).map(|(_, fragment)| &fragment.consents));
+            }
+        }
+        admit(declared, &source.purposes, fragments.iter().copied(), event.received_at)
+            .map(|admission| admission.purposes)
+    }
+
+    /// Makes sure that the identifier has a node somewhere; returns its cluster.
+    fn place(&mut self, identified: &Identified, at: Timestamp) -> FragmentId {
+        if let Some(root) = self.view.root(identified.id) {
+            return root;
+        }
+        let mut cluster = Cluster::default();
+        cluster.insert(identified, at);
+        self.view.put(identified.id, cluster);
+        let totals = self.view.totals_mut();
+        totals.identifiers += 1;
+        totals.profiles += 1;
+        identified.id
+    }
+
+    /// Brings all identifiers of the event into one cluster and weighs the evidence. Returns the cluster's id.
+    fn resolve(&mut self, event: &Event, owner: &Identified) -> FragmentId {
+        let others = event.identifiers.iter().skip(1).map(|other| (other, Strength::Deterministic));
+        let previous = match &event.call {
+            Call::Alias { previous } if previous.id != owner.id => Some((previous, Strength::Declared)),
+            Call::Alias { .. }
+            | Call::Identify { .. }
+            | Call::Track { .. }
+            | Call::Page { .. }
+            | Call::Screen { .. }
+            | Call::Group { .. }
+            | Call::Consent => None,
+        };
+        let mut root = self.place(owner, event.at);
+        let mut links: Vec<(FragmentId, Strength)> = Vec::new();
+        for (other, strength) in others.chain(previous) {
+            match self.bring_together(root, other, event.at) {
+                Some(joined) => {
+                    root = joined;
+                    links.push((other.id, strength));
+                }
+                None => self.view.totals_mut().overflowing_identifiers += 1,
+            }
+        }
+        self.weigh(event, owner, root, &links);
+        root
+    }
+
+    /// Puts `other` into the cluster under `root`, or the smaller of their clusters into the larger. `None` when
+    /// the cluster would be too large.
+    fn bring_together(&mut self, root: FragmentId, other: &Identified, at: Timestamp) -> Option<FragmentId> {
+        let size = |view: &View, root| view.cluster(root).map_or(0, Cluster::len);
+        let Some(other_root) = self.view.root(other.id) else {
+            if size(&self.view, root) >= CLUSTER_NODES_MAX {
+                return None;
+            }
+            self.view.cluster_mut(root)?.insert(other, at);
+            self.view.point(other.id, root);
+            let totals = self.view.totals_mut();
+            totals.identifiers += 1;
+            totals.profiles += 1;
+            return Some(root);
+        };
+        if other_root == root {
+            return Some(root);
+        }
+        let (here, there) = (size(&self.view, root), size(&self.view, other_root));
+        if here + there > CLUSTER_NODES_MAX {
+            return None;
+        }
+        let (into, from) = if there > here { (other_root, root) } else { (root, other_root) };
+        let moved = self.view.take(from)?;
+        // Every fragment of the moved cluster finds the new one through its old root, and is pointed straight
+        // there when it is next loaded.
+        self.view.point(from, into);
+        self.view.cluster_mut(into)?.absorb(moved);
+        Some(into)
+    }
+
+    fn weigh(&mut self, event: &Event, owner: &Identified, root: FragmentId, links: &[(FragmentId, Strength)]) {
+        let namespaces = &self.settings.rules.namespaces;
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let Some(owner_node) = cluster.find(owner.id) else { return };
+        let message = MessageKey::from(&event.message_id);
+        let mut is_news = false;
+        for (other, strength) in links {
+            let Some(node) = cluster.find(*other) else { continue };
+            let evidence = Evidence {
+                strength: *strength,
+                at: event.at,
+                message: message.clone(),
+                source: event.source.clone(),
+            };
+            is_news |= cluster.link(owner_node, node, evidence);
+        }
+        if !is_news {
+            return;
+        }
+        let before = profiles(cluster);
+        cluster.resolve(|namespace| namespaces.limit(namespace));
+        let after = profiles(cluster);
+        self.tell_of(&before, &after);
+    }
+
+    /// Keeps count of profiles, and tells who watches.
+    pub(crate) fn tell_of(&mut self, before: &[FragmentId], after: &[FragmentId]) {
+        let totals = self.view.totals_mut();
+        totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
+        let gone: Vec<String> = before.iter().filter(|id| !after.contains(id)).map(ToString::to_string).collect();
+        let new: Vec<String> = after.iter().filter(|id| !before.contains(id)).map(ToString::to_string).collect();
+        if !self.settings.is_watched {
+            return;
+        }
+        if let (false, Some(first)) = (gone.is_empty(), new.first().cloned().or_else(|| after.first().map(ToString::to_string))) {
+            self.notices.push(Notice::Merged { profile: first, from: gone });
+        } else if !new.is_empty() {
+            self.notices.push(Notice::Split { profiles: after.iter().map(ToString::to_string).collect() });
+        }
+    }
+
+    fn fold(&mut self, event: &Event, owner: &Identified, root: FragmentId, basis: &Basis, place: Place) {
+        let window = self.settings.dedup_window_millis;
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        for other in event.identifiers.iter().skip(1) {
+            let node = cluster.find(other.id);
+            if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+                fragment.touch(event.at);
+            }
+        }
+        let node = cluster.find(owner.id);
+        let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) else { return };
+        fragment.apply(event, basis, place);
+        for (page, hash, received_at) in fragment.seen.insert(place.hash, event.received_at, window) {
+            self.view.page_mut(owner.id, page).insert(hash, received_at, window);
+        }
+    }
+
+    fn describe_account(&mut self, event: &Event, basis: &Basis) {
+        let Call::Group { account, traits } = &event.call else { return };
+        let root = match self.view.root(account.id) {
+            Some(root) => root,
+            None => {
+                let mut cluster = Cluster::default();
+                cluster.insert(account, event.at);
+                self.view.put(account.id, cluster);
+                self.view.totals_mut().accounts += 1;
+                account.id
+            }
+        };
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let node = cluster.find(account.id);
+        if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+            fragment.describe(traits, event, basis);
+        }
+    }
+
+    fn route(
+        &mut self,
+        event: &Event,
+        owner: &Identified,
+        purposes: &[PurposeName],
+        id: RejectId,
+    ) -> Result<(), PipelineError> {
+        for route in self.settings.routes.iter().filter(|route| route.wants(event, purposes)) {
+            let after = OutboxRow::of(event, owner.id, purposes).encode()?;
+            let key = outbox_key(Table::Outbox, &route.name, id.position, id.index);
+            self.puts.push(Change { key, before: None, after: Some(after.into()) });
+        }
+        Ok(())
+    }
+
+    fn profile_of(&self, id: FragmentId) -> FragmentId {
+        self.view.cluster_of(id).map(|(cluster, node)| cluster.profile_id(node)).unwrap_or_default()
+    }
+
+    /// Takes fragments out of the profile they share with others.
+    pub(crate) fn split(&mut self, fragments: &[FragmentId], at: Timestamp) {
+        let namespaces = &self.settings.rules.namespaces;
+        let Some(root) = fragments.first().and_then(|id| self.view.root(*id)) else { return };
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let Some(node) = fragments.first().and_then(|id| cluster.find(*id)) else { return };
+        let before = profiles(cluster);
+        if cluster.split(node, &fragments.iter().copied().collect(), at) {
+            cluster.resolve(|namespace| namespaces.limit(namespace));
+            let after = profiles(cluster);
+            self.tell_of(&before, &after);
+        }
+    }
+
+    /// Applies an order that concerns rows; the workspace is the pipeline's own business.
+    pub(crate) fn operation(&mut self, operation: &Operation, at: Timestamp, position: u64) -> Result<(), PipelineError> {
+        match operation {
+            Operation::Split { fragments, .. } => self.split(fragments, at),
+            Operation::Reject { source, code, reason, payload, is_cut, line } => {
+                let mut row = RejectRow::of(&Reject::new(*code, reason.clone(), payload.as_bytes()), source, at);
+                row.is_cut |= is_cut;
+                row.line = *line;
+                self.reject(RejectId { position, index: 0 }, &row)?;
+            }
+            Operation::Apply { .. } | Operation::CloseReject { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+fn profiles(cluster: &Cluster) -> Vec<FragmentId> {
+    let components = cluster.graph().components();
+    components.iter().filter_map(|nodes| nodes.first()).map(|node| cluster.profile_id(*node)).collect()
+}
+
+fn as_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

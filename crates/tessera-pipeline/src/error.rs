@@ -1,0 +1,72 @@
+//! What can go wrong between the log and the store.
+
+use tessera_model::RecordError;
+use tessera_profile::CodecError;
+use tessera_store::{LogError, Position, StoreError};
+
+/// Why a batch could not be processed.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log record is not what this build writes.
+    #[error("cannot read the log record at position {}", position.0)]
+    Record {
+        /// Where.
+        position: Position,
+        /// Why.
+        source: RecordError,
+    },
+    /// A stored row is not what this build writes.
+    #[error("cannot read a stored row")]
+    Row(#[from] CodecError),
+    /// A stored row of another kind is not what this build writes.
+    #[error("cannot read a stored {what}: {why}")]
+    Stored {
+        /// What kind of row.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl PipelineError {
+    /// The stable code; `docs/reference/errors` has a page for each.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Log(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Record { .. } => "TES-R001",
+            Self::Row(_) => "TES-R002",
+            Self::Stored { .. } => "TES-R003",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Log(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Record { .. } => "run the Tessera version that wrote this folder, or a newer one",
+            Self::Row(_) | Self::Stored { .. } => {
+                "run the Tessera version that wrote this folder, or stop the server and run `tessera rebuild`"
+            }
+        }
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Log(LogError::Append { .. } | LogError::Io { .. })
+            | Self::Store(StoreError::Conflict { .. } | StoreError::Io { .. }) => true,
+            Self::Log(_) | Self::Store(_) | Self::Record { .. } | Self::Row(_) | Self::Stored { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! load -> apply -> commit, one batch at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use tessera_model::{Document, Event, HashKey, Operation, Record, Rules, Workspace};
+use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
+
+use crate::apply::{Application, Settings};
+use crate::routes::Route;
+use crate::view::{View, workspace_key};
+use crate::{Item, Notice, PipelineError, PipelineMetrics, RejectId, Stage};
+
+/// How a pipeline works.
+#[derive(Clone, Debug)]
+pub struct PipelineOptions {
+    /// Most events in one commit.
+    pub batch_events_max: usize,
+    /// Most log bytes read at once when catching up.
+    pub read_bytes_max: usize,
+    /// How long a message id is remembered, in milliseconds. 72 h unless set.
+    pub dedup_window_millis: i64,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        Self {
+            batch_events_max: 2_000,
+            read_bytes_max: 4 * 1024 * 1024,
+            dedup_window_millis: 72 * 60 * 60 * 1000,
+        }
+    }
+}
+
+/// Takes log records in order and brings the store up to them.
+///
+/// Not `Sync`: one pipeline per store folder (or per partition).
+pub struct Pipeline<L, S> {
+    log: Arc<L>,
+    store: Arc<S>,
+    key: HashKey,
+    clock: Arc<dyn Clock>,
+    options: PipelineOptions,
+    metrics: Arc<PipelineMetrics>,
+    rules: Arc<ArcSwap<Rules>>,
+    routes: Vec<Route>,
+    position: Position,
+    watch: Option<Box<dyn FnMut(&[Notice]) + Send>>,
+    is_watched: Box<dyn Fn() -> bool + Send>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredWorkspace {
+    version: u64,
+    documents: Vec<Document>,
+}
+
+/// The workspace that the store holds, compiled; an empty one when none was ever applied.
+///
+/// # Errors
+/// [`PipelineError::Stored`] when it cannot be read.
+pub fn load_rules(store: &impl Store) -> Result<Rules, PipelineError> {
+    let stored = store.load(&[workspace_key()])?.into_iter().next().flatten();
+    let bad = |why: String| PipelineError::Stored { what: "workspace", why };
+    let (version, documents) = match stored {
+        None => (0, Vec::new()),
+        Some(bytes) => {
+            let stored: StoredWorkspace = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+            (stored.version, stored.documents)
+        }
+    };
+    let first = |problems: Vec<tessera_model::Problem>| problems.first().map(ToString::to_string).unwrap_or_default();
+    let workspace = Workspace::new(documents).map_err(|problems| bad(first(problems)))?;
+    Rules::new(version, workspace).map_err(|problems| bad(first(problems)))
+}
+
+impl<L: Log, S: Store> Pipeline<L, S> {
+    /// A pipeline that goes on where the store stands.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stored`] when the stored workspace cannot be read.
+    pub fn open(
+        log: Arc<L>,
+        store: Arc<S>,
+        key: HashKey,
+        clock: Arc<dyn Clock>,
+        options: PipelineOptions,
+    ) -> Result<Self, PipelineError> {
+        let rules = load_rules(store.as_ref())?;
+        let routes = Route::all(&rules);
+        let position = store.position();
+        Ok(Self {
+            log,
+            store,
+            key,
+            clock,
+            options,
+            metrics: Arc::new(PipelineMetrics::default()),
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            routes,
+            position,
+            watch: None,
+            is_watched: Box::new(|| false),
+        })
+    }
+
+    /// The rules in force, shared: they change when a workspace is applied.
+    #[must_use]
+    pub fn rules(&self) -> Arc<ArcSwap<Rules>> {
+        Arc::clone(&self.rules)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<PipelineMetrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// The log position up to which the store is.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Lets `watch` see what happens, after it is committed, while `is_watched` says that somebody looks.
+    pub fn watch(
+        &mut self,
+        is_watched: impl Fn() -> bool + Send + 'static,
+        watch: impl FnMut(&[Notice]) + Send + 'static,
+    ) {
+        self.is_watched = Box::new(is_watched);
+        self.watch = Some(Box::new(watch));
+    }
+
+    /// Reads on in the log, up to `upto` at most, and processes what is there. Returns how many records.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; what was committed before it stays.
+    pub fn step(&mut self, upto: Position) -> Result<usize, PipelineError> {
+        if self.position >= upto {
+            return Ok(0);
+        }
+        let entries = self.log.read(self.position, self.options.read_bytes_max)?;
+        let entries = entries.iter().take_while(|entry| entry.position < upto);
+        let items: Vec<Item> = entries.map(Item::from_entry).collect::<Result<_, _>>()?;
+        let count = items.len();
+        self.process(items)?;
+        Ok(count)
+    }
+
+    /// Processes everything that the log holds.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn catch_up(&mut self) -> Result<(), PipelineError> {
+        let end = self.log.bounds().end;
+        while self.step(end)? > 0 {}
+        Ok(())
+    }
+
+    /// Processes records that follow each other in the log; those before the pipeline's position are skipped.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; what was committed before it stays.
+    pub fn process(&mut self, items: Vec<Item>) -> Result<(), PipelineError> {
+        let mut batch: Vec<Item> = Vec::new();
+        let mut events = 0;
+        for item in items {
+            if item.position < self.position {
+                continue;
+            }
+            if matches!(item.record, Record::Operation { .. }) {
+                self.flush(&mut batch, &mut events)?;
+                self.operate(&item)?;
+                continue;
+            }
+            events += item.len();
+            batch.push(item);
+            if events >= self.options.batch_events_max {
+                self.flush(&mut batch, &mut events)?;
+            }
+        }
+        self.flush(&mut batch, &mut events)
+    }
+
+    fn flush(&mut self, batch: &mut Vec<Item>, events: &mut usize) -> Result<(), PipelineError> {
+        let mut items = std::mem::take(batch);
+        *events = 0;
+        let Some(next) = items.last().map(|item| item.next) else { return Ok(()) };
+        let rules = self.rules.load_full();
+        self.timed(Stage::Parse, |this| items.iter_mut().for_each(|item| item.parse(&rules, &this.key)));
+        let count: usize = items.iter().map(Item::len).sum();
+        loop {
+            match self.try_batch(&rules, &items, next) {
+                // Another node was faster with one of the rows: load again.
+                Err(PipelineError::Store(StoreError::Conflict { .. })) => {
+                    self.metrics.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+                other => {
+                    self.metrics.events.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+                    return other;
+                }
+            }
+        }
+    }
+
+    fn try_batch(&mut self, rules: &Rules, items: &[Item], next: Position) -> Result<(), PipelineError> {
+        let view = self.timed(Stage::Load, |this| View::load(this.store.as_ref(), events(items), &this.key))?;
+        let settings = Settings {
+            rules,
+            routes: &self.routes,
+            key: &self.key,
+            dedup_window_millis: self.options.dedup_window_millis,
+            is_watched: (self.is_watched)(),
+        };
+        let start = self.clock.monotonic_nanos();
+        let mut application = Application::new(&settings, view);
+        for item in items {
+            application.item(item)?;
+        }
+        let Application { view, puts, notices, .. } = application;
+        self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
+        self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
+        self.tell(&notices);
+        Ok(())
+    }
+
+    fn commit(&mut self, view: View, puts: Vec<Change>, next: Position) -> Result<(), PipelineError> {
+        self.store.commit(view.into_changes(next, puts)?)?;
+        self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        self.position = next;
+        Ok(())
+    }
+
+    fn operate(&mut self, item: &Item) -> Result<(), PipelineError> {
+        let Record::Operation { at, operation } = &item.record else { return Ok(()) };
+        match operation {
+            Operation::Apply { documents } => self.apply_workspace(documents, item.next),
+            Operation::CloseReject { position, index } => {
+                let key = RejectId { position: *position, index: *index }.key();
+                let before = self.store.load(&[key])?.into_iter().next().flatten();
+                let rows = before.map(|before| Change { key, before: Some(before), after: None });
+                self.commit(View::default(), rows.into_iter().collect(), item.next)
+            }
+            Operation::Split { .. } | Operation::Reject { .. } => {
+                let rules = self.rules.load_full();
+                let mut view = View::load(self.store.as_ref(), std::iter::empty::<&Event>(), &self.key)?;
+                if let Operation::Split { fragments, .. } = operation {
+                    view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+                }
+                let settings = Settings {
+                    rules: &rules,
+                    routes: &self.routes,
+                    key: &self.key,
+                    dedup_window_millis: self.options.dedup_window_millis,
+                    is_watched: (self.is_watched)(),
+                };
+                let mut application = Application::new(&settings, view);
+                application.operation(operation, *at, item.position.0)?;
+                let Application { view, puts, notices, .. } = application;
+                self.commit(view, puts, item.next)?;
+                self.tell(&notices);
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_workspace(&mut self, documents: &[Document], next: Position) -> Result<(), PipelineError> {
+        let version = self.rules.load().version + 1;
+        // Checked before it was appended; a workspace that no longer compiles is skipped, here and in every replay.
+        let compiled = Workspace::new(documents.iter().cloned()).and_then(|w| Rules::new(version, w));
+        let Ok(rules) = compiled else { return self.commit(View::default(), Vec::new(), next) };
+        let stored = StoredWorkspace { version, documents: rules.workspace.documents().cloned().collect() };
+        let after: Value = serde_json::to_vec(&stored)
+            .map_err(|e| PipelineError::Stored { what: "workspace", why: e.to_string() })?
+            .into();
+        let before = self.store.load(&[workspace_key()])?.into_iter().next().flatten();
+        let change = Change { key: workspace_key(), before, after: Some(after) };
+        self.commit(View::default(), vec![change], next)?;
+        self.routes = Route::all(&rules);
+        self.rules.store(Arc::new(rules));
+        self.tell(&[Notice::Applied { documents: documents.len() }]);
+        Ok(())
+    }
+
+    fn tell(&mut self, notices: &[Notice]) {
+        if let (false, Some(watch)) = (notices.is_empty(), &mut self.watch) {
+            watch(notices);
+        }
+    }
+
+    fn timed<T>(&mut self, stage: Stage, work: impl FnOnce(&mut Self) -> T) -> T {
+        let start = self.clock.monotonic_nanos();
+        let done = work(self);
+        self.metrics.add(stage, self.clock.monotonic_nanos().saturating_sub(start));
+        done
+    }
+}
+
+fn events(items: &[Item]) -> impl Iterator<Item = &Event> + Clone {
+    items
+        .iter()
+        .filter_map(|item| item.parsed.as_ref())
+        .filter_map(|(_, parsed)| parsed.as_ref().ok())
+        .flatten()
+        .filter_map(|event| event.as_ref().ok())
+}
+

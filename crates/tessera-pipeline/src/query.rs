@@ -1,0 +1,196 @@
+//! Reading profiles: the only way from stored rows to something that may leave.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tessera_model::{FragmentId, HashKey, Identifier, PurposeName, Record, Rules, Timestamp, wire};
+use tessera_policy::{Denial, Grant, Permitted};
+use tessera_profile::{Cluster, ConsentView, Folded, Profile, Recent, Row, View, consents, disclose, fold};
+use tessera_store::{Key, Log, Position, Store, Table};
+
+use crate::PipelineError;
+use crate::view::cluster_key;
+
+/// Who asks, for what, and which parts.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// The workspace in force.
+    pub rules: &'a Rules,
+    /// For this purpose alone; `None`: for any that is permitted.
+    pub purpose: Option<&'a PurposeName>,
+    /// Which parts.
+    pub view: View,
+    /// The moment of the decision.
+    pub now: Timestamp,
+}
+
+/// Why there is no profile to show.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// Nobody has that identifier.
+    #[error("no profile has that identifier")]
+    NotFound,
+    /// No purpose permits to show it. What was said about purposes is shown all the same, as proof.
+    #[error("no purpose permits to show that profile: {denial:?}")]
+    Denied {
+        /// Why.
+        denial: Denial,
+        /// The profile's id.
+        id: String,
+        /// What was said.
+        consents: BTreeMap<PurposeName, ConsentView>,
+    },
+    /// The store or the log failed.
+    #[error(transparent)]
+    Failed(#[from] PipelineError),
+}
+
+impl From<tessera_store::StoreError> for QueryError {
+    fn from(error: tessera_store::StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Some profiles, and where to go on.
+#[derive(Debug)]
+pub struct ProfilePage {
+    /// The profiles that may be shown.
+    pub profiles: Vec<Permitted<Profile>>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl Query<'_> {
+    /// The profile of an identifier.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn by_identifier(
+        &self,
+        store: &impl Store,
+        key: &HashKey,
+        identifier: &Identifier,
+    ) -> Result<Permitted<Profile>, QueryError> {
+        self.by_id(store, FragmentId::of(key, identifier))
+    }
+
+    /// The profile that a fragment is in; an id that a merge has retired finds the profile that there is now.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn by_id(&self, store: &impl Store, id: FragmentId) -> Result<Permitted<Profile>, QueryError> {
+        let (cluster, node) = load_cluster(store, id)?.ok_or(QueryError::NotFound)?;
+        self.show(&cluster, node)
+    }
+
+    /// Up to `limit` profiles after `after`, in the order of the store, that `filter` holds for.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn list(
+        &self,
+        store: &impl Store,
+        after: Option<&str>,
+        limit: usize,
+        filter: impl Fn(&Profile) -> bool,
+    ) -> Result<ProfilePage, PipelineError> {
+        let mut page = ProfilePage { profiles: Vec::new(), next: None };
+        // A page ends after a whole cluster, so the cursor is a cluster's id.
+        let mut at = after.and_then(|text| text.parse::<FragmentId>().ok());
+        loop {
+            let rows = store.scan(Table::Cluster, at.as_ref().map(|id| id.0.as_slice()), 256)?;
+            let Some((last, _)) = rows.last() else { return Ok(page) };
+            at = id_of(last);
+            for (key, value) in &rows {
+                let Row::Cluster(cluster) = Row::decode(value)? else { continue };
+                for nodes in cluster.graph().components() {
+                    let Some(node) = nodes.first() else { continue };
+                    if let Ok(profile) = self.show(&cluster, *node)
+                        && filter(profile.get())
+                    {
+                        page.profiles.push(profile);
+                    }
+                }
+                if page.profiles.len() >= limit {
+                    page.next = id_of(key).map(|id| id.to_string());
+                    return Ok(page);
+                }
+            }
+        }
+    }
+
+    fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
+        let folded = fold(cluster, node).ok_or(QueryError::NotFound)?;
+        let grant = self.grant(cluster, &folded);
+        disclose(cluster, &folded, &grant, self.view).map_err(|denial| QueryError::Denied {
+            denial,
+            id: folded.id.to_string(),
+            consents: consents(&folded),
+        })
+    }
+
+    fn grant(&self, cluster: &Cluster, folded: &Folded<'_>) -> Grant {
+        let node = folded.nodes.first().copied().unwrap_or_default();
+        let fragments = cluster.component(node).map(|(_, fragment)| &fragment.consents);
+        match self.purpose {
+            Some(purpose) => Grant::decide(&self.rules.purposes, [purpose], fragments, self.now),
+            None => Grant::decide(&self.rules.purposes, self.rules.purposes.keys(), fragments, self.now),
+        }
+    }
+}
+
+fn id_of(key: &Key) -> Option<FragmentId> {
+    Some(FragmentId(key.id().try_into().ok()?))
+}
+
+/// The cluster and node of a fragment, following pointers.
+pub(crate) fn load_cluster(
+    store: &impl Store,
+    id: FragmentId,
+) -> Result<Option<(Box<Cluster>, usize)>, PipelineError> {
+    let mut at = id;
+    for _ in 0..64 {
+        let Some(bytes) = store.load(&[cluster_key(at)])?.into_iter().next().flatten() else { return Ok(None) };
+        match Row::decode(&bytes)? {
+            Row::Pointer(target) => at = target,
+            Row::Cluster(cluster) => {
+                return Ok(cluster.find(id).map(|node| (cluster, node)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The events at these places, latest first, as they came, each with where it stood; one that retention has
+/// removed from the log is left out.
+///
+/// # Errors
+/// [`PipelineError`].
+pub fn read_events(log: &impl Log, places: &[Recent]) -> Result<Vec<(Recent, Record, Box<RawValue>)>, PipelineError> {
+    let mut found = Vec::with_capacity(places.len());
+    for place in places {
+        let entries = match log.read(Position(place.position), 1) {
+            Ok(entries) => entries,
+            Err(tessera_store::LogError::Discarded { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(entry) = entries.first() else { continue };
+        let record = Record::decode(&Bytes::copy_from_slice(&entry.record))
+            .map_err(|source| PipelineError::Record { position: entry.position, source })?;
+        if let Some(event) = event_at(&record, place.index) {
+            found.push((*place, record, event));
+        }
+    }
+    Ok(found)
+}
+
+fn event_at(record: &Record, index: u32) -> Option<Box<RawValue>> {
+    let Record::Ingest { body, entrance, .. } = record else { return None };
+    let text = String::from_utf8_lossy(body);
+    if entrance.call().is_some() {
+        return serde_json::from_str(&text).ok();
+    }
+    let batch: wire::Batch<'_> = serde_json::from_str(&text).ok()?;
+    batch.batch.get(usize::try_from(index).ok()?).map(|raw| (*raw).to_owned())
+}

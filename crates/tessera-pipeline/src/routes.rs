@@ -1,0 +1,31 @@
+//! Which events go to which destination.
+
+use tessera_model::{DestinationName, Event, PurposeName, Rules};
+
+/// One destination's wishes, ready for the hot path.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) name: DestinationName,
+    pub(crate) purpose: PurposeName,
+    events: Vec<String>,
+}
+
+impl Route {
+    pub(crate) fn all(rules: &Rules) -> Vec<Self> {
+        rules
+            .destinations()
+            .map(|destination| Self {
+                name: destination.name.clone(),
+                purpose: destination.purpose.clone(),
+                events: destination.events.clone(),
+            })
+            .collect()
+    }
+
+    /// Whether the destination asked for this event and its purpose covers it.
+    pub(crate) fn wants(&self, event: &Event, purposes: &[PurposeName]) -> bool {
+        let is_asked_for = self.events.is_empty()
+            || self.events.iter().any(|wanted| wanted == event.call.name() || wanted == event.name());
+        is_asked_for && purposes.contains(&self.purpose)
+    }
+}

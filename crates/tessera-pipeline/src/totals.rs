@@ -1,0 +1,38 @@
+//! Counts that belong to the state: how many of what.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the log so far came to. One stored row, so that a replay must agree with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Events that joined a profile.
+    pub accepted: u64,
+    /// Repeats that were dropped.
+    pub duplicates: u64,
+    /// Events refused, by code.
+    pub rejected: BTreeMap<String, u64>,
+    /// Events that no purpose covered, by reason. Nothing else is kept of them.
+    pub denied: BTreeMap<String, u64>,
+    /// Consent statuses for categories that stand for no declared purpose.
+    pub unknown_consent_categories: u64,
+    /// Identifiers not recorded because their cluster is full.
+    pub overflowing_identifiers: u64,
+    /// Profiles of people.
+    pub profiles: u64,
+    /// Identifiers of people.
+    pub identifiers: u64,
+    /// Profiles of accounts.
+    pub accounts: u64,
+}
+
+impl Totals {
+    pub(crate) fn reject(&mut self, code: &str) {
+        *self.rejected.entry(code.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn deny(&mut self, reason: &str) {
+        *self.denied.entry(reason.to_owned()).or_default() += 1;
+    }
+}

@@ -1,0 +1,270 @@
+//! The rows that a batch needs, loaded before it is applied and changed in memory while it is.
+//!
+//! Invariant: holds every row that the batch's identifiers lead to, so that applying never reads the store.
+
+use foldhash::fast::FixedState;
+use indexmap::{IndexMap, IndexSet};
+use tessera_model::{Event, FragmentId, HashKey, Identified};
+use tessera_profile::{Cluster, Row, Seen, SeenPage, seen_hash};
+use tessera_store::{Key, Store, Table, Value};
+
+use crate::{PipelineError, Totals};
+
+/// Insertion-ordered, so that iteration order is the same in every replay.
+pub(crate) type Ordered<K, V> = IndexMap<K, V, FixedState>;
+type OrderedSet<K> = IndexSet<K, FixedState>;
+
+#[derive(Debug)]
+pub(crate) enum Slot {
+    Absent,
+    Pointer(FragmentId),
+    Cluster(Box<Cluster>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    pub(crate) before: Option<Value>,
+    pub(crate) now: T,
+    pub(crate) is_dirty: bool,
+}
+
+/// The loaded rows.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) rows: Ordered<FragmentId, Loaded<Slot>>,
+    pub(crate) pages: Ordered<(FragmentId, u8), Loaded<SeenPage>>,
+    pub(crate) totals: Option<Loaded<Totals>>,
+}
+
+pub(crate) fn cluster_key(id: FragmentId) -> Key {
+    key(Table::Cluster, &id.0)
+}
+
+pub(crate) fn page_key(id: FragmentId, page: u8) -> Key {
+    let mut bytes = [0; 17];
+    bytes.iter_mut().zip(id.0.iter().chain([&page])).for_each(|(to, from)| *to = *from);
+    key(Table::Seen, &bytes)
+}
+
+pub(crate) fn totals_key() -> Key {
+    key(Table::Count, b"totals")
+}
+
+pub(crate) fn workspace_key() -> Key {
+    key(Table::Workspace, b"workspace")
+}
+
+pub(crate) fn place_key(table: Table, prefix: &[u8], position: u64, index: u32) -> Key {
+    let mut id = Vec::with_capacity(Key::ID_BYTES_MAX);
+    id.extend(prefix);
+    id.extend(position.to_be_bytes());
+    id.extend(index.to_be_bytes());
+    key(table, &id)
+}
+
+#[expect(clippy::expect_used, reason = "ids made in this module are at most 20 bytes, the limit is 22")]
+fn key(table: Table, id: &[u8]) -> Key {
+    Key::new(table, id).expect("ids are short")
+}
+
+impl View {
+    /// Loads all that `events` lead to.
+    pub(crate) fn load<'e>(
+        store: &impl Store,
+        events: impl Iterator<Item = &'e Event> + Clone,
+        hash_key: &HashKey,
+    ) -> Result<Self, PipelineError> {
+        let mut view = Self::default();
+        let mut wanted: OrderedSet<FragmentId> = OrderedSet::default();
+        for event in events.clone() {
+            wanted.extend(identified(event).map(|identified| identified.id));
+        }
+        view.load_rows(store, wanted)?;
+        view.compress();
+        view.load_pages(store, events, hash_key)?;
+        let before = store.load(&[totals_key()])?.into_iter().next().flatten();
+        let now = match &before {
+            Some(bytes) => postcard::from_bytes(bytes)
+                .map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() })?,
+            None => Totals::default(),
+        };
+        view.totals = Some(Loaded { before, now, is_dirty: false });
+        Ok(view)
+    }
+
+    /// Loads the rows of `wanted` and, round by round, what they point to.
+    pub(crate) fn load_rows(
+        &mut self,
+        store: &impl Store,
+        mut wanted: OrderedSet<FragmentId>,
+    ) -> Result<(), PipelineError> {
+        while !wanted.is_empty() {
+            let keys: Vec<Key> = wanted.iter().map(|id| cluster_key(*id)).collect();
+            let mut next = OrderedSet::default();
+            for (id, before) in wanted.iter().zip(store.load(&keys)?) {
+                let now = match before.as_deref().map(Row::decode).transpose()? {
+                    None => Slot::Absent,
+                    Some(Row::Cluster(cluster)) => Slot::Cluster(cluster),
+                    Some(Row::Pointer(target)) => {
+                        next.insert(target);
+                        Slot::Pointer(target)
+                    }
+                };
+                self.rows.insert(*id, Loaded { before, now, is_dirty: false });
+            }
+            next.retain(|id| !self.rows.contains_key(id));
+            wanted = next;
+        }
+        Ok(())
+    }
+
+    /// Points every loaded pointer straight at its cluster, so that chains stay short.
+    fn compress(&mut self) {
+        let far: Vec<(FragmentId, FragmentId)> = self
+            .rows
+            .iter()
+            .filter_map(|(id, row)| match row.now {
+                Slot::Pointer(target) => {
+                    let root = self.root(*id)?;
+                    (root != target).then_some((*id, root))
+                }
+                Slot::Absent | Slot::Cluster(_) => None,
+            })
+            .collect();
+        for (id, root) in far {
+            self.point(id, root);
+        }
+    }
+
+    fn load_pages<'e>(
+        &mut self,
+        store: &impl Store,
+        events: impl Iterator<Item = &'e Event>,
+        hash_key: &HashKey,
+    ) -> Result<(), PipelineError> {
+        let mut wanted: OrderedSet<(FragmentId, u8)> = OrderedSet::default();
+        for event in events {
+            let Some(owner) = event.owner() else { continue };
+            let spilled = self.cluster_of(owner.id).and_then(|(cluster, node)| cluster.fragment(node));
+            if spilled.is_some_and(|fragment| fragment.seen.is_spilled) {
+                wanted.insert((owner.id, Seen::page_of(seen_hash(hash_key, &event.message_id))));
+            }
+        }
+        let keys: Vec<Key> = wanted.iter().map(|(id, page)| page_key(*id, *page)).collect();
+        for (place, before) in wanted.into_iter().zip(store.load(&keys)?) {
+            let now = before.as_deref().map(SeenPage::decode).transpose()?.unwrap_or_default();
+            self.pages.insert(place, Loaded { before, now, is_dirty: false });
+        }
+        Ok(())
+    }
+
+    /// The id of the cluster that a fragment is in. `None`: nobody has seen it.
+    pub(crate) fn root(&self, mut id: FragmentId) -> Option<FragmentId> {
+        // Chains are short, and a damaged store must not hang the pipeline.
+        for _ in 0..64 {
+            match self.rows.get(&id)?.now {
+                Slot::Absent => return None,
+                Slot::Cluster(_) => return Some(id),
+                Slot::Pointer(target) => id = target,
+            }
+        }
+        None
+    }
+
+    pub(crate) fn cluster(&self, root: FragmentId) -> Option<&Cluster> {
+        match &self.rows.get(&root)?.now {
+            Slot::Cluster(cluster) => Some(cluster),
+            Slot::Absent | Slot::Pointer(_) => None,
+        }
+    }
+
+    /// The cluster under `root`, to change: it will be part of the commit.
+    pub(crate) fn cluster_mut(&mut self, root: FragmentId) -> Option<&mut Cluster> {
+        let row = self.rows.get_mut(&root)?;
+        match &mut row.now {
+            Slot::Cluster(cluster) => {
+                row.is_dirty = true;
+                Some(cluster)
+            }
+            Slot::Absent | Slot::Pointer(_) => None,
+        }
+    }
+
+    /// The cluster and node of a fragment.
+    pub(crate) fn cluster_of(&self, id: FragmentId) -> Option<(&Cluster, usize)> {
+        let cluster = self.cluster(self.root(id)?)?;
+        Some((cluster, cluster.find(id)?))
+    }
+
+    pub(crate) fn point(&mut self, id: FragmentId, root: FragmentId) {
+        self.set(id, Slot::Pointer(root));
+    }
+
+    pub(crate) fn put(&mut self, root: FragmentId, cluster: Cluster) {
+        self.set(root, Slot::Cluster(Box::new(cluster)));
+    }
+
+    /// Takes a cluster out to move it into another; a pointer must take its place.
+    pub(crate) fn take(&mut self, root: FragmentId) -> Option<Cluster> {
+        let row = self.rows.get_mut(&root)?;
+        match std::mem::replace(&mut row.now, Slot::Absent) {
+            Slot::Cluster(cluster) => {
+                row.is_dirty = true;
+                Some(*cluster)
+            }
+            other @ (Slot::Absent | Slot::Pointer(_)) => {
+                row.now = other;
+                None
+            }
+        }
+    }
+
+    fn set(&mut self, id: FragmentId, now: Slot) {
+        match self.rows.get_mut(&id) {
+            Some(row) => {
+                row.now = now;
+                row.is_dirty = true;
+            }
+            None => {
+                self.rows.insert(id, Loaded { before: None, now, is_dirty: true });
+            }
+        }
+    }
+
+    /// The page of a busy fragment, to change. One that was not loaded does not exist yet: its fragment has only
+    /// now become busy.
+    pub(crate) fn page_mut(&mut self, id: FragmentId, page: u8) -> &mut SeenPage {
+        let row = self.pages.entry((id, page)).or_insert_with(|| Loaded {
+            before: None,
+            now: SeenPage::default(),
+            is_dirty: true,
+        });
+        row.is_dirty = true;
+        &mut row.now
+    }
+
+    pub(crate) fn page(&self, id: FragmentId, page: u8) -> Option<&SeenPage> {
+        self.pages.get(&(id, page)).map(|row| &row.now)
+    }
+
+    pub(crate) fn totals_mut(&mut self) -> &mut Totals {
+        let row = self.totals.get_or_insert_with(|| Loaded {
+            before: None,
+            now: Totals::default(),
+            is_dirty: true,
+        });
+        row.is_dirty = true;
+        &mut row.now
+    }
+}
+
+/// Every identifier that an event names, the account and the previous id included.
+pub(crate) fn identified(event: &Event) -> impl Iterator<Item = &Identified> {
+    use tessera_model::Call;
+    let other = match &event.call {
+        Call::Group { account, .. } => Some(account),
+        Call::Alias { previous } => Some(previous),
+        Call::Identify { .. } | Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Consent => None,
+    };
+    event.identifiers.iter().chain(other)
+}
