@@ -152,7 +152,8 @@ fn append(
             for ((submission, position), next) in group.drain(..).zip(positions).zip(nexts) {
                 let bytes = size(&submission);
                 (submission.reply)(Ok(position));
-                let item = Item { position, next, record: submission.record, parsed: submission.parsed, bytes };
+                let item =
+                    Item { position, next, record: submission.record, parsed: submission.parsed, bytes };
                 // The pipeline is gone only when the process ends; the log has the record all the same.
                 if forward.send(item).is_err() {
                     metrics.in_flight_bytes.fetch_sub(bytes, Ordering::Relaxed);

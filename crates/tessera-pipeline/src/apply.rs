@@ -126,8 +126,11 @@ impl<'a> Application<'a> {
             // The source was removed while its events were on their way: nothing says why they may be kept.
             return Ok(Fate::Denied(Denial::UnknownPurpose));
         };
-        let place =
-            Place { position: id.position, index: id.index, hash: seen_hash(self.settings.key, &event.message_id) };
+        let place = Place {
+            position: id.position,
+            index: id.index,
+            hash: seen_hash(self.settings.key, &event.message_id),
+        };
         if self.is_seen(owner.id, place.hash) {
             return Ok(Fate::Duplicate);
         }
@@ -151,7 +154,8 @@ impl<'a> Application<'a> {
     }
 
     fn is_seen(&self, owner: FragmentId, hash: u64) -> bool {
-        let Some(fragment) = self.view.cluster_of(owner).and_then(|(cluster, node)| cluster.fragment(node)) else {
+        let Some(fragment) = self.view.cluster_of(owner).and_then(|(cluster, node)| cluster.fragment(node))
+        else {
             return false;
         };
         fragment.seen.inline.contains(hash)
@@ -163,8 +167,9 @@ impl<'a> Application<'a> {
     /// counts as the person's own, and merging two people takes the stricter answer.
     fn record_consents(&mut self, event: &Event, source: &SourceRules) {
         for claim in &event.consents {
-            let purpose =
-                source.purpose_of(&claim.category).filter(|name| self.settings.rules.purposes.contains_key(name));
+            let purpose = source
+                .purpose_of(&claim.category)
+                .filter(|name| self.settings.rules.purposes.contains_key(name));
             let Some(purpose) = purpose else {
                 self.view.totals_mut().unknown_consent_categories += 1;
                 continue;
@@ -239,6 +244,10 @@ impl<'a> Application<'a> {
                 None => self.view.totals_mut().overflowing_identifiers += 1,
             }
         }
+        self.view.shorten(owner.id, root);
+        for (other, _) in &links {
+            self.view.shorten(*other, root);
+        }
         self.weigh(event, owner, root, &links);
         root
     }
@@ -268,13 +277,19 @@ impl<'a> Application<'a> {
         let (into, from) = if there > here { (other_root, root) } else { (root, other_root) };
         let moved = self.view.take(from)?;
         // Every fragment of the moved cluster finds the new one through its old root, and is pointed straight
-        // there when it is next loaded.
+        // there when an event next names it.
         self.view.point(from, into);
         self.view.cluster_mut(into)?.absorb(moved);
         Some(into)
     }
 
-    fn weigh(&mut self, event: &Event, owner: &Identified, root: FragmentId, links: &[(FragmentId, Strength)]) {
+    fn weigh(
+        &mut self,
+        event: &Event,
+        owner: &Identified,
+        root: FragmentId,
+        links: &[(FragmentId, Strength)],
+    ) {
         let namespaces = &self.settings.rules.namespaces;
         let Some(cluster) = self.view.cluster_mut(root) else { return };
         let Some(owner_node) = cluster.find(owner.id) else { return };
@@ -303,12 +318,16 @@ impl<'a> Application<'a> {
     pub(crate) fn tell_of(&mut self, before: &[FragmentId], after: &[FragmentId]) {
         let totals = self.view.totals_mut();
         totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
-        let gone: Vec<String> = before.iter().filter(|id| !after.contains(id)).map(ToString::to_string).collect();
-        let new: Vec<String> = after.iter().filter(|id| !before.contains(id)).map(ToString::to_string).collect();
+        let gone: Vec<String> =
+            before.iter().filter(|id| !after.contains(id)).map(ToString::to_string).collect();
+        let new: Vec<String> =
+            after.iter().filter(|id| !before.contains(id)).map(ToString::to_string).collect();
         if !self.settings.is_watched {
             return;
         }
-        if let (false, Some(first)) = (gone.is_empty(), new.first().cloned().or_else(|| after.first().map(ToString::to_string))) {
+        if let (false, Some(first)) =
+            (gone.is_empty(), new.first().cloned().or_else(|| after.first().map(ToString::to_string)))
+        {
             self.notices.push(Notice::Merged { profile: first, from: gone });
         } else if !new.is_empty() {
             self.notices.push(Notice::Split { profiles: after.iter().map(ToString::to_string).collect() });
@@ -385,11 +404,17 @@ impl<'a> Application<'a> {
     }
 
     /// Applies an order that concerns rows; the workspace is the pipeline's own business.
-    pub(crate) fn operation(&mut self, operation: &Operation, at: Timestamp, position: u64) -> Result<(), PipelineError> {
+    pub(crate) fn operation(
+        &mut self,
+        operation: &Operation,
+        at: Timestamp,
+        position: u64,
+    ) -> Result<(), PipelineError> {
         match operation {
             Operation::Split { fragments, .. } => self.split(fragments, at),
             Operation::Reject { source, code, reason, payload, is_cut, line } => {
-                let mut row = RejectRow::of(&Reject::new(*code, reason.clone(), payload.as_bytes()), source, at);
+                let mut row =
+                    RejectRow::of(&Reject::new(*code, reason.clone(), payload.as_bytes()), source, at);
                 row.is_cut |= is_cut;
                 row.line = *line;
                 self.reject(RejectId { position, index: 0 }, &row)?;

@@ -20,9 +20,9 @@ use tessera_model::{DestinationDocument, DestinationName, Rules, Timestamp};
 use tessera_policy::{Denial, Permitted, decide};
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
+use crate::PipelineError;
 use crate::outbox::{OutboxRow, outbox_key, place_of, prefix};
 use crate::query::load_cluster;
-use crate::PipelineError;
 
 const IDLE: Duration = Duration::from_millis(50);
 
@@ -258,8 +258,8 @@ fn decode(bytes: &[u8]) -> Result<DeadLetter, PipelineError> {
 }
 
 fn encode(letter: &DeadLetter) -> Result<Value, PipelineError> {
-    let bytes =
-        postcard::to_stdvec(letter).map_err(|e| PipelineError::Stored { what: "dead letter", why: e.to_string() })?;
+    let bytes = postcard::to_stdvec(letter)
+        .map_err(|e| PipelineError::Stored { what: "dead letter", why: e.to_string() })?;
     Ok(bytes.into())
 }
 
@@ -388,7 +388,11 @@ impl<S: Store> Line<S> {
     }
 
     /// The gate, at the moment of sending.
-    fn permit(&self, waiting: &[Waiting], is_replay: bool) -> Result<Vec<Permitted<Delivery>>, PipelineError> {
+    fn permit(
+        &self,
+        waiting: &[Waiting],
+        is_replay: bool,
+    ) -> Result<Vec<Permitted<Delivery>>, PipelineError> {
         let rules = self.rules.load();
         let now = self.clock.now();
         let mut permitted = Vec::with_capacity(waiting.len());
@@ -434,7 +438,11 @@ impl<S: Store> Line<S> {
 
     /// Everything before the last row's record is done; the record itself may have more rows.
     fn move_cursor(&self, waiting: &[Waiting]) -> Result<(), PipelineError> {
-        let last = waiting.iter().filter(|one| one.key.table() == Table::Outbox).filter_map(|one| place_of(&one.key)).max();
+        let last = waiting
+            .iter()
+            .filter(|one| one.key.table() == Table::Outbox)
+            .filter_map(|one| place_of(&one.key))
+            .max();
         let Some((position, _)) = last else { return Ok(()) };
         let name = self.cursor_name();
         if self.store.cursor(&name)?.unwrap_or(0) < position {

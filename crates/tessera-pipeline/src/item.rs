@@ -43,8 +43,7 @@ impl Item {
         if self.parsed.as_ref().is_some_and(|(version, _)| *version == rules.version) {
             return;
         }
-        let context =
-            ParseContext { rules, key, source, received_at: *received_at, request_id: *request_id };
+        let context = ParseContext { rules, key, source, received_at: *received_at, request_id: *request_id };
         self.parsed = Some((rules.version, parse_body(body, *entrance, &context)));
     }
 

@@ -26,7 +26,9 @@ mod totals;
 mod view;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
-pub use delivery::{Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters};
+pub use delivery::{
+    Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
+};
 pub use error::PipelineError;
 pub use item::{Item, Parsed};
 pub use metrics::{PipelineMetrics, Stage};
@@ -38,4 +40,4 @@ pub use reject_row::{RejectId, RejectRow, list_rejects, load_reject};
 pub use replay::{StateHash, replay_into, state_hash};
 pub use runner::{Progress, Runner};
 pub use snapshot::{SnapshotError, newest_snapshot, oldest_snapshot, read_snapshot, write_snapshot};
-pub use totals::Totals;
+pub use totals::{Totals, load_totals};

@@ -21,7 +21,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order an event meets them.
-    pub const ALL: [Self; 6] = [Self::Parse, Self::Log, Self::Load, Self::Apply, Self::Commit, Self::Checkpoint];
+    pub const ALL: [Self; 6] =
+        [Self::Parse, Self::Log, Self::Load, Self::Apply, Self::Commit, Self::Checkpoint];
 
     /// The stage's name in metrics.
     #[must_use]

@@ -60,10 +60,12 @@ impl OutboxRow {
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, PipelineError> {
-        postcard::to_stdvec(self).map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
+        postcard::to_stdvec(self)
+            .map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
-        postcard::from_bytes(bytes).map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
+        postcard::from_bytes(bytes)
+            .map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
     }
 }

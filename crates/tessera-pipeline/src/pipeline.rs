@@ -71,7 +71,8 @@ pub fn load_rules(store: &impl Store) -> Result<Rules, PipelineError> {
             (stored.version, stored.documents)
         }
     };
-    let first = |problems: Vec<tessera_model::Problem>| problems.first().map(ToString::to_string).unwrap_or_default();
+    let first =
+        |problems: Vec<tessera_model::Problem>| problems.first().map(ToString::to_string).unwrap_or_default();
     let workspace = Workspace::new(documents).map_err(|problems| bad(first(problems)))?;
     Rules::new(version, workspace).map_err(|problems| bad(first(problems)))
 }
@@ -207,7 +208,8 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     }
 
     fn try_batch(&mut self, rules: &Rules, items: &[Item], next: Position) -> Result<(), PipelineError> {
-        let view = self.timed(Stage::Load, |this| View::load(this.store.as_ref(), events(items), &this.key))?;
+        let view =
+            self.timed(Stage::Load, |this| View::load(this.store.as_ref(), events(items), &this.key))?;
         let settings = Settings {
             rules,
             routes: &self.routes,
@@ -307,4 +309,3 @@ fn events(items: &[Item]) -> impl Iterator<Item = &Event> + Clone {
         .flatten()
         .filter_map(|event| event.as_ref().ok())
 }
-

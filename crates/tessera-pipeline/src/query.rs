@@ -151,7 +151,9 @@ pub(crate) fn load_cluster(
 ) -> Result<Option<(Box<Cluster>, usize)>, PipelineError> {
     let mut at = id;
     for _ in 0..64 {
-        let Some(bytes) = store.load(&[cluster_key(at)])?.into_iter().next().flatten() else { return Ok(None) };
+        let Some(bytes) = store.load(&[cluster_key(at)])?.into_iter().next().flatten() else {
+            return Ok(None);
+        };
         match Row::decode(&bytes)? {
             Row::Pointer(target) => at = target,
             Row::Cluster(cluster) => {
@@ -167,7 +169,10 @@ pub(crate) fn load_cluster(
 ///
 /// # Errors
 /// [`PipelineError`].
-pub fn read_events(log: &impl Log, places: &[Recent]) -> Result<Vec<(Recent, Record, Box<RawValue>)>, PipelineError> {
+pub fn read_events(
+    log: &impl Log,
+    places: &[Recent],
+) -> Result<Vec<(Recent, Record, Box<RawValue>)>, PipelineError> {
     let mut found = Vec::with_capacity(places.len());
     for place in places {
         let entries = match log.read(Position(place.position), 1) {

@@ -41,7 +41,10 @@ impl RejectId {
 
     fn of(key: &Key) -> Option<Self> {
         let (position, index) = key.id().split_first_chunk::<8>()?;
-        Some(Self { position: u64::from_be_bytes(*position), index: u32::from_be_bytes(index.try_into().ok()?) })
+        Some(Self {
+            position: u64::from_be_bytes(*position),
+            index: u32::from_be_bytes(index.try_into().ok()?),
+        })
     }
 }
 
@@ -84,8 +87,8 @@ impl RejectRow {
     }
 
     pub(crate) fn put(&self, id: RejectId) -> Result<Change, PipelineError> {
-        let bytes =
-            postcard::to_stdvec(self).map_err(|e| PipelineError::Stored { what: "reject", why: e.to_string() })?;
+        let bytes = postcard::to_stdvec(self)
+            .map_err(|e| PipelineError::Stored { what: "reject", why: e.to_string() })?;
         Ok(Change { key: id.key(), before: None, after: Some(bytes.into()) })
     }
 

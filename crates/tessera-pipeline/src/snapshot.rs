@@ -59,7 +59,9 @@ impl SnapshotError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => "check free disk space and permissions of the data folder",
-            Self::Corrupt { .. } => "remove the file; an older snapshot is used if the log still reaches back to it",
+            Self::Corrupt { .. } => {
+                "remove the file; an older snapshot is used if the log still reaches back to it"
+            }
             Self::Pipeline(error) => error.hint(),
         }
     }
@@ -99,9 +101,15 @@ pub fn write_snapshot(store: &impl Store, folder: &Path) -> Result<Position, Sna
     let partial = folder.join("partial");
     let io = |action, source| SnapshotError::Io { action, file: partial.clone(), source };
     fs::create_dir_all(folder).map_err(|e| io("create the folder of", e))?;
-    let mut out = Hashed { inner: BufWriter::new(File::create(&partial).map_err(|e| io("create", e))?), hash: blake3::Hasher::new() };
+    let mut out = Hashed {
+        inner: BufWriter::new(File::create(&partial).map_err(|e| io("create", e))?),
+        hash: blake3::Hasher::new(),
+    };
     let mut failed = None;
-    out.put(MAGIC).and_then(|()| out.put(&VERSION.to_le_bytes())).and_then(|()| out.put(&position.0.to_le_bytes())).map_err(|e| io("write", e))?;
+    out.put(MAGIC)
+        .and_then(|()| out.put(&VERSION.to_le_bytes()))
+        .and_then(|()| out.put(&position.0.to_le_bytes()))
+        .map_err(|e| io("write", e))?;
     for_each_row(store, &Table::STATE, |key, value| {
         if failed.is_none() {
             failed = out.row(key, value).err();
@@ -116,7 +124,11 @@ pub fn write_snapshot(store: &impl Store, folder: &Path) -> Result<Position, Sna
     fs::rename(&partial, &file).map_err(|e| io("rename", e))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| io("sync the folder of", e))?;
     for (_, path) in older.into_iter().filter(|(_, path)| *path != file) {
-        fs::remove_file(&path).map_err(|source| SnapshotError::Io { action: "remove", file: path, source })?;
+        fs::remove_file(&path).map_err(|source| SnapshotError::Io {
+            action: "remove",
+            file: path,
+            source,
+        })?;
     }
     Ok(position)
 }
@@ -157,8 +169,11 @@ impl Hashed<BufWriter<File>> {
 /// [`SnapshotError`].
 pub fn read_snapshot(store: &impl Store, file: &Path) -> Result<Position, SnapshotError> {
     let corrupt = |what: &str| SnapshotError::Corrupt { file: file.to_owned(), what: what.to_owned() };
-    let opened =
-        File::open(file).map_err(|source| SnapshotError::Io { action: "open", file: file.to_owned(), source })?;
+    let opened = File::open(file).map_err(|source| SnapshotError::Io {
+        action: "open",
+        file: file.to_owned(),
+        source,
+    })?;
     let mut input = Reader { inner: BufReader::new(opened), hash: blake3::Hasher::new() };
     let short = |_| corrupt("it ends too early");
     if input.take::<8>().map_err(short)? != *MAGIC {
@@ -176,7 +191,10 @@ pub fn read_snapshot(store: &impl Store, file: &Path) -> Result<Position, Snapsh
             break;
         }
         let [table] = input.take().map_err(short)?;
-        let table = Table::ALL.into_iter().find(|known| *known as u8 == table).ok_or_else(|| corrupt("it names an unknown table"))?;
+        let table = Table::ALL
+            .into_iter()
+            .find(|known| *known as u8 == table)
+            .ok_or_else(|| corrupt("it names an unknown table"))?;
         let id = input.bytes(usize::from(len)).map_err(short)?;
         let len = u32::from_le_bytes(input.take().map_err(short)?) as usize;
         if len > VALUE_BYTES_MAX {

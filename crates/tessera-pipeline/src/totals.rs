@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tessera_store::Store;
+
+use crate::PipelineError;
+use crate::view::totals_key;
 
 /// What the log so far came to. One stored row, so that a replay must agree with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,5 +38,17 @@ impl Totals {
 
     pub(crate) fn deny(&mut self, reason: &str) {
         *self.denied.entry(reason.to_owned()).or_default() += 1;
+    }
+}
+
+/// The totals as of the store's last commit.
+///
+/// # Errors
+/// Those of the store.
+pub fn load_totals(store: &impl Store) -> Result<Totals, PipelineError> {
+    match store.load(&[totals_key()])?.into_iter().next().flatten() {
+        None => Ok(Totals::default()),
+        Some(bytes) => postcard::from_bytes(&bytes)
+            .map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() }),
     }
 }

@@ -80,7 +80,6 @@ impl View {
             wanted.extend(identified(event).map(|identified| identified.id));
         }
         view.load_rows(store, wanted)?;
-        view.compress();
         view.load_pages(store, events, hash_key)?;
         let before = store.load(&[totals_key()])?.into_iter().next().flatten();
         let now = match &before {
@@ -116,24 +115,6 @@ impl View {
             wanted = next;
         }
         Ok(())
-    }
-
-    /// Points every loaded pointer straight at its cluster, so that chains stay short.
-    fn compress(&mut self) {
-        let far: Vec<(FragmentId, FragmentId)> = self
-            .rows
-            .iter()
-            .filter_map(|(id, row)| match row.now {
-                Slot::Pointer(target) => {
-                    let root = self.root(*id)?;
-                    (root != target).then_some((*id, root))
-                }
-                Slot::Absent | Slot::Cluster(_) => None,
-            })
-            .collect();
-        for (id, root) in far {
-            self.point(id, root);
-        }
     }
 
     fn load_pages<'e>(
@@ -200,6 +181,18 @@ impl View {
         self.set(id, Slot::Pointer(root));
     }
 
+    /// Points a fragment that finds its cluster by way of others straight at it, so that chains stay short. Done
+    /// for each event and not for each load: batch boundaries must not show.
+    pub(crate) fn shorten(&mut self, id: FragmentId, root: FragmentId) {
+        let is_far = self.rows.get(&id).is_some_and(|row| match row.now {
+            Slot::Pointer(target) => target != root,
+            Slot::Absent | Slot::Cluster(_) => false,
+        });
+        if is_far {
+            self.point(id, root);
+        }
+    }
+
     pub(crate) fn put(&mut self, root: FragmentId, cluster: Cluster) {
         self.set(root, Slot::Cluster(Box::new(cluster)));
     }
@@ -264,7 +257,11 @@ pub(crate) fn identified(event: &Event) -> impl Iterator<Item = &Identified> {
     let other = match &event.call {
         Call::Group { account, .. } => Some(account),
         Call::Alias { previous } => Some(previous),
-        Call::Identify { .. } | Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Consent => None,
+        Call::Identify { .. }
+        | Call::Track { .. }
+        | Call::Page { .. }
+        | Call::Screen { .. }
+        | Call::Consent => None,
     };
     event.identifiers.iter().chain(other)
 }

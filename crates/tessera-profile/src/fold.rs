@@ -71,7 +71,9 @@ pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
     }
     if let Some(folded) = &mut folded {
         folded.memberships.sort_by(|(a, _), (b, _)| (&a.value, a.since).cmp(&(&b.value, b.since)));
-        folded.events.sort_by(|(a, _), (b, _)| (&a.name, a.first_at, a.last_at).cmp(&(&b.name, b.first_at, b.last_at)));
+        folded.events.sort_by(|(a, _), (b, _)| {
+            (&a.name, a.first_at, a.last_at).cmp(&(&b.name, b.first_at, b.last_at))
+        });
         folded.recent.sort_by(|(a, _), (b, _)| (b.at, b.hash).cmp(&(a.at, a.hash)));
     }
     folded

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{
-    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeName, SourceName, Timestamp, Trait,
+    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeName, SourceName, Timestamp,
+    Trait,
 };
 use tessera_policy::{ConsentRecord, Consents};
 
@@ -126,11 +127,21 @@ impl Fragment {
         self.touch(event.at);
         let basis = self.basis(basis);
         self.count(event.name(), basis, event.at);
-        self.remember(Recent { at: event.at, hash: place.hash, position: place.position, index: place.index, basis });
+        self.remember(Recent {
+            at: event.at,
+            hash: place.hash,
+            position: place.position,
+            index: place.index,
+            basis,
+        });
         match &event.call {
             Call::Identify { traits } => self.assert(traits, event, basis),
             Call::Group { account, .. } => self.join(account, event.at, basis),
-            Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Alias { .. } | Call::Consent => {}
+            Call::Track { .. }
+            | Call::Page { .. }
+            | Call::Screen { .. }
+            | Call::Alias { .. }
+            | Call::Consent => {}
         }
     }
 
@@ -161,7 +172,8 @@ impl Fragment {
     }
 
     fn count(&mut self, name: &str, basis: u16, at: Timestamp) {
-        let known = self.events.binary_search_by(|known| (known.name.as_ref(), known.basis).cmp(&(name, basis)));
+        let known =
+            self.events.binary_search_by(|known| (known.name.as_ref(), known.basis).cmp(&(name, basis)));
         match known {
             Err(place) => {
                 let count = EventCount { name: name.into(), basis, count: 1, first_at: at, last_at: at };

@@ -19,5 +19,6 @@ pub use fragment::{Basis, EventCount, Fragment, Membership, Place, RECENT_MAX, R
 pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
 pub use traits::{Assertion, TraitEntry, Traits};
 pub use view::{
-    AccountView, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile, Provenance, View, consents, disclose,
+    AccountView, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile, Provenance,
+    View, consents, disclose,
 };

@@ -74,7 +74,12 @@ impl Seen {
     }
 
     /// Remembers a message. When the fragment has become busy, returns what moves to the pages.
-    pub fn insert(&mut self, hash: u64, received_at: Timestamp, window_millis: i64) -> Vec<(u8, u64, Timestamp)> {
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        received_at: Timestamp,
+        window_millis: i64,
+    ) -> Vec<(u8, u64, Timestamp)> {
         self.inline.insert(hash, received_at, window_millis);
         if !self.is_spilled && self.inline.len() <= SEEN_INLINE_MAX {
             return Vec::new();

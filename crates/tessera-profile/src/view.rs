@@ -22,7 +22,7 @@ pub struct View {
 }
 
 /// One identifier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct IdentifierView {
     /// Its namespace.
     pub namespace: String,
@@ -164,7 +164,7 @@ pub fn disclose(
     }
     grant.seal(|grant| Profile {
         id: folded.id.to_string(),
-        identifiers: folded.nodes.iter().filter_map(|node| identifier(cluster, *node)).collect(),
+        identifiers: identifiers(cluster, folded),
         traits: traits(folded, grant),
         consents: consents(folded),
         accounts: accounts(folded, grant),
@@ -174,9 +174,12 @@ pub fn disclose(
         event_counts: view.events.then(|| event_counts(folded, grant)),
         merges: view.merges.then(|| merges(cluster, folded)),
         recent: match view.events {
-            true => {
-                folded.recent.iter().filter(|(_, basis)| covered(grant, *basis)).map(|(recent, _)| *recent).collect()
-            }
+            true => folded
+                .recent
+                .iter()
+                .filter(|(_, basis)| covered(grant, *basis))
+                .map(|(recent, _)| *recent)
+                .collect(),
             false => Vec::new(),
         },
     })
@@ -192,6 +195,13 @@ pub fn consents(folded: &Folded<'_>) -> BTreeMap<PurposeName, ConsentView> {
         source: record.source.clone(),
     };
     folded.consents.iter().map(|(purpose, record)| ((*purpose).clone(), view(record))).collect()
+}
+
+/// By namespace and value: the order of the nodes is that of arrival, which must not show.
+fn identifiers(cluster: &Cluster, folded: &Folded<'_>) -> Vec<IdentifierView> {
+    let mut found: Vec<_> = folded.nodes.iter().filter_map(|node| identifier(cluster, *node)).collect();
+    found.sort();
+    found
 }
 
 fn covered(grant: &Grant, basis: Option<&Basis>) -> bool {
@@ -259,15 +269,20 @@ fn event_counts(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, EventCou
                 known.first_at = known.first_at.min(event.first_at);
                 known.last_at = known.last_at.max(event.last_at);
             })
-            .or_insert(EventCountView { count: event.count, first_at: event.first_at, last_at: event.last_at });
+            .or_insert(EventCountView {
+                count: event.count,
+                first_at: event.first_at,
+                last_at: event.last_at,
+            });
     }
     counts
 }
 
 fn merges(cluster: &Cluster, folded: &Folded<'_>) -> Vec<EdgeView> {
     let touches = |node: usize| folded.nodes.contains(&node);
-    let edges = cluster.graph().edges().iter().filter(|edge| touches(edge.ends().0) || touches(edge.ends().1));
-    edges
+    let edges =
+        cluster.graph().edges().iter().filter(|edge| touches(edge.ends().0) || touches(edge.ends().1));
+    let mut found: Vec<EdgeView> = edges
         .filter_map(|edge| {
             let (a, b) = edge.ends();
             let evidence = edge.evidence().iter().map(|evidence| EvidenceView {
@@ -276,12 +291,11 @@ fn merges(cluster: &Cluster, folded: &Folded<'_>) -> Vec<EdgeView> {
                 message_id: evidence.message.to_string(),
                 source: evidence.source.clone(),
             });
-            Some(EdgeView {
-                a: identifier(cluster, a)?,
-                b: identifier(cluster, b)?,
-                linked: edge.linked(),
-                evidence: evidence.collect(),
-            })
+            let (a, b) = (identifier(cluster, a)?, identifier(cluster, b)?);
+            let (a, b) = if a <= b { (a, b) } else { (b, a) };
+            Some(EdgeView { a, b, linked: edge.linked(), evidence: evidence.collect() })
         })
-        .collect()
+        .collect();
+    found.sort_by(|x, y| (&x.a, &x.b).cmp(&(&y.a, &y.b)));
+    found
 }
