@@ -9,6 +9,9 @@ use tessera_model::{DestinationName, Timestamp};
 
 use crate::{CONNECTORS, Destination};
 
+/// Makes a destination of its settings.
+pub type Open = fn(&Context, &Map<String, Value>) -> Result<Box<dyn Destination>, ConfigError>;
+
 /// A kind of destination.
 #[derive(Clone, Copy)]
 pub struct Connector {
@@ -20,7 +23,7 @@ pub struct Connector {
     pub check: fn(&Map<String, Value>) -> Result<(), ConfigError>,
     /// Makes a destination of the settings. Touches nothing either: a receiver that is away or a disk that is full
     /// shows when something is delivered, as [`crate::Outcome::Retry`].
-    pub open: fn(&Context, &Map<String, Value>) -> Result<Box<dyn Destination>, ConfigError>,
+    pub open: Open,
 }
 
 impl fmt::Debug for Connector {

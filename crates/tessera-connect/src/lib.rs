@@ -9,7 +9,12 @@ pub mod backoff;
 mod connector;
 mod delivery;
 mod destinations;
+mod event_json;
+#[cfg(test)]
+mod fixture;
+pub mod kit;
+mod settings;
 
-pub use connector::{ConfigError, Connector, Context, connector};
+pub use connector::{ConfigError, Connector, Context, Open, connector};
 pub use delivery::{Delivery, Destination, Outcome};
 pub use destinations::CONNECTORS;

@@ -1,6 +1,9 @@
 //! Every connector, one folder each.
 
+mod jsonl;
+mod webhook;
+
 use crate::Connector;
 
 /// Every connector there is.
-pub const CONNECTORS: &[Connector] = &[];
+pub const CONNECTORS: &[Connector] = &[jsonl::CONNECTOR, webhook::CONNECTOR];
