@@ -81,6 +81,14 @@ fn an_event_that_is_not_json_is_refused_and_nothing_is_sent() {
     assert_eq!(receiver.requests(), []);
 }
 
+#[test]
+fn a_receiver_that_speaks_no_tls_is_retried() {
+    let receiver = Receiver::start([]).unwrap();
+    let outcome = open(&receiver.url().replace("http:", "https:")).deliver(&fixture::batch([1]));
+    assert!(matches!(outcome, Outcome::Retry { after_millis: None, .. }), "{outcome:?}");
+    assert_eq!(receiver.requests(), []);
+}
+
 #[track_caller]
 fn check_config(config: Value, field: &str, what: &str) {
     let error = (CONNECTOR.check)(&fixture::config(config)).unwrap_err();
