@@ -14,8 +14,8 @@ use crate::process::{cargo, run as run_program, succeeds, timed};
 use crate::setup::{self, Purpose};
 use crate::{binaries, codegen, fuzz, process, sim, tidy};
 
-/// The integration-test binary that drives the finished product from outside.
-const BLACK_BOX: &str = "it";
+/// The test binaries that drive something whole: the pipeline's scenarios, and the finished product from outside.
+const WHOLE: &str = "it";
 /// The module of the black-box tests that drives real clients; `--fast` leaves it out.
 const CLIENTS: &str = "clients::";
 
@@ -53,10 +53,10 @@ const STEPS: [Step; 12] = [
     Step { name: "clippy", is_slow: false, run: clippy },
     Step { name: "doc", is_slow: false, run: doc },
     Step { name: "deny", is_slow: false, run: deny },
-    Step { name: "tests", is_slow: false, run: tests },
+    Step { name: "unit-tests", is_slow: false, run: unit_tests },
     Step { name: "build", is_slow: false, run: |_| binaries::build().map(|_| Outcome::Passed) },
     Step { name: "codegen", is_slow: false, run: generated },
-    Step { name: "black-box", is_slow: false, run: black_box },
+    Step { name: "it-tests", is_slow: false, run: it_tests },
     Step { name: "sim", is_slow: true, run: simulate },
     Step {
         name: "fuzz",
@@ -129,9 +129,9 @@ fn deny(_: &Arguments) -> Result<Outcome> {
     done(&["deny", "check", "bans", "licenses", "sources"])
 }
 
-/// Everything but the black-box tests. The whole workspace is always selected, so that libraries are built with one
+/// Everything but the tests of something whole. The whole workspace is always selected, so that libraries are built with one
 /// set of features and once.
-fn tests(_: &Arguments) -> Result<Outcome> {
+fn unit_tests(_: &Arguments) -> Result<Outcome> {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
     for name in test_binaries()? {
         command.args(["--test", &name]);
@@ -144,7 +144,7 @@ fn test_binaries() -> Result<Vec<String>> {
     let metadata = MetadataCommand::new().current_dir(process::root()).no_deps().exec()?;
     let targets = metadata.packages.into_iter().flat_map(|package| package.targets);
     Ok(targets
-        .filter(|target| target.kind.contains(&TargetKind::Test) && target.name != BLACK_BOX)
+        .filter(|target| target.kind.contains(&TargetKind::Test) && target.name != WHOLE)
         .map(|target| target.name)
         .collect())
 }
@@ -154,8 +154,8 @@ fn generated(_: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn black_box(arguments: &Arguments) -> Result<Outcome> {
-    let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--test", BLACK_BOX]);
+fn it_tests(arguments: &Arguments) -> Result<Outcome> {
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--test", WHOLE]);
     if arguments.fast {
         command.args(["--", "--skip", CLIENTS]);
     }
