@@ -11,11 +11,12 @@ use clap::Args;
 use crate::{binaries, process};
 
 /// What `tessera docs <what>` prints, and where it goes.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("openapi", "docs/reference/openapi.json"),
     ("settings", "docs/reference/settings.md"),
     ("cli", "docs/reference/cli.md"),
     ("metrics", "docs/reference/metrics.md"),
+    ("workspace", "docs/reference/workspace.md"),
 ];
 const ERRORS: &str = "docs/reference/errors";
 

@@ -7,6 +7,7 @@ mod codes;
 mod direction;
 mod files;
 mod guide;
+mod invariants;
 mod licences;
 mod links;
 mod plugins;
@@ -81,6 +82,7 @@ fn check(tree: &Tree) -> Vec<Finding> {
         versions::check,
         links::check,
         guide::check,
+        invariants::check,
     ];
     checks.into_iter().flat_map(|check| check(tree)).collect()
 }
