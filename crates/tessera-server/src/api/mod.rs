@@ -1,0 +1,133 @@
+//! The admin API under `/api/v1`: profiles, the workspace, rejects, destinations, totals, the live stream.
+//!
+//! Invariant: nothing here is served without the admin token; a profile leaves only as
+//! [`tessera_policy::Permitted`].
+
+pub(crate) mod destinations;
+pub(crate) mod live;
+pub(crate) mod profile_answer;
+pub(crate) mod profiles;
+pub(crate) mod reject_replay;
+pub(crate) mod rejects;
+pub(crate) mod split;
+pub(crate) mod totals;
+pub(crate) mod workspace;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq;
+use tessera_store::{Log, Store};
+
+use crate::body::{self, BodyLimits};
+use crate::error::ApiError;
+use crate::shared::App;
+
+/// Longest body of the admin API, in bytes.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Lets a request through that has the admin token.
+pub(crate) async fn require_admin<L: Log, S: Store>(
+    State(app): State<App<L, S>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_admin(request.headers(), app.parts.admin_token.reveal()) {
+        return next.run(request).await;
+    }
+    body::drain(request.into_body()).await;
+    ApiError::AdminToken.into_response()
+}
+
+fn is_admin(headers: &HeaderMap, token: &str) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some((scheme, given)) = value.split_once(' ') else { return false };
+    // In constant time, so that the time taken tells nothing of the token but its length.
+    let is_equal: bool = given.trim().as_bytes().ct_eq(token.as_bytes()).into();
+    scheme.eq_ignore_ascii_case("bearer") && is_equal && !token.is_empty()
+}
+
+/// The query of a request, taken apart key by key; what is left over at the end is unknown.
+#[derive(Debug)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        match Query::<Vec<(String, String)>>::try_from_uri(uri) {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(_) => Err(ApiError::bad("the query cannot be read", "write it `?name=value&name=value`")),
+        }
+    }
+
+    /// The value of `name`, removed.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Every pair whose name starts with `prefix`, removed, without the prefix.
+    pub(crate) fn take_prefixed(&mut self, prefix: &str) -> Vec<(String, String)> {
+        let mut taken = Vec::new();
+        self.0.retain(|(name, value)| match name.strip_prefix(prefix) {
+            Some(rest) => {
+                taken.push((rest.to_owned(), value.clone()));
+                false
+            }
+            None => true,
+        });
+        taken
+    }
+
+    /// `limit`, from 1 to `max`.
+    pub(crate) fn limit(&mut self, default: usize, max: usize) -> Result<usize, ApiError> {
+        let Some(text) = self.take("limit") else { return Ok(default) };
+        let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| ApiError::bad("`limit` is out of range", format!("use a number from 1 to {max}")))
+    }
+
+    /// Refuses what nobody took.
+    pub(crate) fn finish(self, known: &str) -> Result<(), ApiError> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                let name: String = name.chars().take(80).collect();
+                Err(ApiError::bad(
+                    format!("`{name}` is unknown or given twice in the query"),
+                    format!("known: {known}"),
+                ))
+            }
+        }
+    }
+}
+
+/// Reads a JSON body of the admin API.
+pub(crate) async fn read_json<T: DeserializeOwned, L: Log, S: Store>(
+    app: &App<L, S>,
+    request: Request,
+) -> Result<T, ApiError> {
+    let limits =
+        BodyLimits { bytes_max: BODY_BYTES_MAX, seconds_max: app.parts.limits.request_timeout_seconds };
+    let mut held = app.hold(0).ok_or(ApiError::Overloaded)?;
+    let body =
+        body::read(request.into_body(), limits, &mut held).await.map_err(|error| limits.error(&error))?;
+    serde_json::from_slice(&body).map_err(|error| bad_json(&error))
+}
+
+/// What is wrong with a JSON text, without its values: `invalid type: string "ada@x.org", expected ...` quotes one.
+pub(crate) fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(": ").filter(|(kind, _)| kind.starts_with("invalid")) {
+        Some((kind, rest)) => match rest.split_once(", expected ") {
+            Some((_, expected)) => format!("{kind}, expected {expected}"),
+            None => kind.to_owned(),
+        },
+        None => text,
+    }
+}
+
+fn bad_json(error: &serde_json::Error) -> ApiError {
+    let what = format!("the body is not the JSON that is wanted: {}", describe(error));
+    ApiError::bad(what, "compare it with `GET /openapi.json`")
+}

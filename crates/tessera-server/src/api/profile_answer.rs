@@ -1,0 +1,153 @@
+//! A profile as the API answers it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tessera_model::{PurposeName, SourceName, Timestamp};
+use tessera_policy::{Denial, Permitted};
+use tessera_profile::{
+    AccountView, ConsentView, EdgeView, EventCountView, IdentifierView, Profile, Provenance,
+};
+use utoipa::ToSchema;
+
+/// One profile.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProfileAnswer {
+    /// 32 hexadecimal digits. Stable: that of the oldest fragment.
+    pub(crate) id: String,
+    /// Every identifier, ordered by namespace and value.
+    #[schema(value_type = Vec<IdentifierShape>)]
+    identifiers: Vec<IdentifierView>,
+    /// Value by name.
+    #[schema(value_type = Object)]
+    traits: BTreeMap<String, Box<RawValue>>,
+    /// What was said about each purpose. Shown whatever was decided: it is the proof of the decision.
+    #[schema(value_type = std::collections::BTreeMap<String, ConsentShape>)]
+    consents: BTreeMap<PurposeName, ConsentView>,
+    /// The accounts it belongs to.
+    #[schema(value_type = Vec<AccountShape>)]
+    accounts: Vec<AccountView>,
+    /// Time of the earliest event, RFC 3339; null when nothing may be shown.
+    first_seen_at: Option<String>,
+    /// Time of the latest event, RFC 3339; null when nothing may be shown.
+    last_seen_at: Option<String>,
+    /// With `include=provenance`: where each trait comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    provenance: Option<BTreeMap<String, Provenance>>,
+    /// With `include=events`: how often each event happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    event_counts: Option<BTreeMap<String, EventCountView>>,
+    /// With `include=events`: the latest events that the log still has, newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<Vec<EventAnswer>>,
+    /// With `include=merges`: what links the identifiers, and what was refused or cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    merges: Option<Vec<EdgeView>>,
+    /// Why nothing else is shown, if no purpose permits it: `refused`, `withdrawn`, `expired`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    denied: Option<Denial>,
+}
+
+/// One of the latest events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventAnswer {
+    /// When it happened, RFC 3339.
+    pub(crate) at: String,
+    /// When it arrived, RFC 3339.
+    pub(crate) received_at: String,
+    /// Which source sent it.
+    #[schema(value_type = String)]
+    pub(crate) source: SourceName,
+    /// The event as it was sent.
+    #[schema(value_type = Object)]
+    pub(crate) event: Box<RawValue>,
+}
+
+/// One identifier.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `tessera_profile::IdentifierView`, which knows nothing of OpenAPI")]
+pub(crate) struct IdentifierShape {
+    /// Its namespace: `email`.
+    namespace: String,
+    /// Its normalised value.
+    value: String,
+}
+
+/// Where a person stands on a purpose.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `tessera_profile::ConsentView`, which knows nothing of OpenAPI")]
+pub(crate) struct ConsentShape {
+    /// The last word.
+    status: String,
+    /// When it was said, RFC 3339.
+    at: String,
+    /// When the same was said first, RFC 3339.
+    first_at: String,
+    /// Which source brought it.
+    source: String,
+}
+
+/// One account.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `tessera_profile::AccountView`, which knows nothing of OpenAPI")]
+pub(crate) struct AccountShape {
+    /// The account's id.
+    account_id: String,
+    /// Since when the person belongs to it, RFC 3339.
+    since: String,
+}
+
+impl ProfileAnswer {
+    /// What may be shown of a profile.
+    pub(crate) fn permitted(profile: Permitted<Profile>) -> Self {
+        let profile = profile.into_inner();
+        Self {
+            id: profile.id,
+            identifiers: profile.identifiers,
+            traits: profile.traits,
+            consents: profile.consents,
+            accounts: profile.accounts,
+            first_seen_at: Some(profile.first_seen_at.to_string()),
+            last_seen_at: Some(profile.last_seen_at.to_string()),
+            provenance: profile.provenance,
+            event_counts: profile.event_counts,
+            events: None,
+            merges: profile.merges,
+            denied: None,
+        }
+    }
+
+    /// That there is a profile, and why no more of it may be shown.
+    pub(crate) fn denied(id: String, consents: BTreeMap<PurposeName, ConsentView>, denial: Denial) -> Self {
+        Self {
+            id,
+            identifiers: Vec::new(),
+            traits: BTreeMap::new(),
+            consents,
+            accounts: Vec::new(),
+            first_seen_at: None,
+            last_seen_at: None,
+            provenance: None,
+            event_counts: None,
+            events: None,
+            merges: None,
+            denied: Some(denial),
+        }
+    }
+}
+
+impl EventAnswer {
+    pub(crate) fn new(
+        at: Timestamp,
+        received_at: Timestamp,
+        source: SourceName,
+        event: Box<RawValue>,
+    ) -> Self {
+        Self { at: at.to_string(), received_at: received_at.to_string(), source, event }
+    }
+}

@@ -1,0 +1,234 @@
+//! Looking up and listing profiles.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tessera_model::{FragmentId, HashKey, IdentifierError, PurposeName, Record, Rules};
+use tessera_pipeline::{Query, QueryError, read_events};
+use tessera_profile::{Profile, View};
+use tessera_store::{Log, Store};
+use utoipa::ToSchema;
+
+use super::Params;
+use super::profile_answer::{EventAnswer, ProfileAnswer};
+use crate::error::{ApiError, ErrorAnswer};
+use crate::shared::{App, blocking};
+
+const LIST_DEFAULT: usize = 50;
+const LIST_MAX: usize = 500;
+
+/// The person who has an identifier.
+///
+/// `reference` is `namespace:value`, percent-encoded, or the 32 hexadecimal digits of a profile or fragment. A
+/// profile that was merged answers under its old ids too. Only what a purpose permits is shown; if none does, the
+/// answer has the consents and the reason in `denied`.
+#[utoipa::path(
+    get, path = "/api/v1/profiles/{reference}", tag = "profiles",
+    params(
+        ("reference" = String, Path, description = "`email:ada@example.com`, `account_id:acme`, or an id"),
+        ("include" = Option<String>, Query, description = "Any of `provenance,events,merges`"),
+        ("purpose" = Option<String>, Query, description = "Show only what this purpose permits"),
+    ),
+    responses(
+        (status = 200, description = "The profile.", body = ProfileAnswer),
+        (status = 400, description = "No such reference, part or purpose.", body = ErrorAnswer),
+        (status = 403, description = "The named purpose does not permit it.", body = ErrorAnswer),
+        (status = 404, description = "Nobody has that identifier.", body = ErrorAnswer),
+    ),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn show<L: Log, S: Store>(
+    State(app): State<App<L, S>>,
+    reference: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<ProfileAnswer>, ApiError> {
+    let rules = app.parts.rules.load_full();
+    let id = parse_reference(&rules, &app.parts.key, &path(reference)?)?;
+    let mut params = Params::of(&uri)?;
+    let view = parse_include(params.take("include").as_deref().unwrap_or_default())?;
+    let purpose = params.take("purpose").map(|name| parse_purpose(&rules, &name)).transpose()?;
+    params.finish("include, purpose")?;
+    blocking(move || answer(&app, &rules, id, view, purpose).map(Json)).await
+}
+
+/// The profile of a fragment, or why it is denied.
+pub(crate) fn answer<L: Log, S: Store>(
+    app: &App<L, S>,
+    rules: &Rules,
+    id: FragmentId,
+    view: View,
+    purpose: Option<PurposeName>,
+) -> Result<ProfileAnswer, ApiError> {
+    let query = Query { rules, purpose: purpose.as_ref(), view, now: app.parts.clock.now() };
+    match query.by_id(app.parts.store.as_ref(), id) {
+        Ok(profile) => {
+            let events = view.events.then(|| events(app, profile.get())).transpose()?;
+            let mut answer = ProfileAnswer::permitted(profile);
+            answer.events = events;
+            Ok(answer)
+        }
+        Err(QueryError::Denied { denial, id, consents }) => match purpose {
+            Some(purpose) => Err(ApiError::Denied { purpose, denial }),
+            None => Ok(ProfileAnswer::denied(id, consents, denial)),
+        },
+        Err(QueryError::NotFound) => Err(not_found()),
+        Err(QueryError::Failed(error)) => Err(error.into()),
+    }
+}
+
+pub(crate) const fn not_found() -> ApiError {
+    ApiError::NotFound {
+        what: "no profile has that identifier",
+        hint: "check namespace and value; an event counts once a purpose covers it",
+    }
+}
+
+fn events<L: Log, S: Store>(app: &App<L, S>, profile: &Profile) -> Result<Vec<EventAnswer>, ApiError> {
+    let mut places = profile.recent.clone();
+    places.sort_by_key(|place| std::cmp::Reverse((place.at, place.position, place.index)));
+    let found = read_events(app.parts.log.as_ref(), &places)?;
+    let answers = found.into_iter().filter_map(|(place, record, event)| match record {
+        Record::Ingest { source, received_at, .. } => {
+            Some(EventAnswer::new(place.at, received_at, source, event))
+        }
+        Record::Operation { .. } => None,
+    });
+    Ok(answers.collect())
+}
+
+/// One page of profiles.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProfileList {
+    /// The profiles that some purpose permits to show, in the order of their ids.
+    profiles: Vec<ProfileAnswer>,
+    /// Pass as `after` for the next page; null at the end.
+    next: Option<String>,
+}
+
+/// Profiles, page by page.
+///
+/// A page may hold a few more than `limit`, never fewer unless it is the last. A filter that few profiles meet
+/// makes the server walk through many.
+#[utoipa::path(
+    get, path = "/api/v1/profiles", tag = "profiles",
+    params(
+        ("limit" = Option<usize>, Query, description = "1 to 500, 50 unless set"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("namespace" = Option<String>, Query, description = "Only profiles with an identifier of it"),
+        ("trait.NAME" = Option<String>, Query, description = "Only profiles whose trait NAME has this value; repeatable"),
+    ),
+    responses(
+        (status = 200, description = "A page.", body = ProfileList),
+        (status = 400, description = "No such filter.", body = ErrorAnswer),
+    ),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn list<L: Log, S: Store>(
+    State(app): State<App<L, S>>,
+    uri: Uri,
+) -> Result<Json<ProfileList>, ApiError> {
+    let mut params = Params::of(&uri)?;
+    let limit = params.limit(LIST_DEFAULT, LIST_MAX)?;
+    let after = params.take("after");
+    if after.as_ref().is_some_and(|after| after.parse::<FragmentId>().is_err()) {
+        return Err(ApiError::bad("`after` is not a cursor", "pass `next` of the page before"));
+    }
+    let filter = Filter { namespace: params.take("namespace"), traits: params.take_prefixed("trait.") };
+    params.finish("limit, after, namespace, trait.NAME")?;
+    let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
+    let shared = Arc::clone(&app);
+    let page = blocking(move || {
+        let rules = shared.parts.rules.load();
+        let query =
+            Query { rules: &rules, purpose: None, view: View::default(), now: shared.parts.clock.now() };
+        let page = query.list(shared.parts.store.as_ref(), after.as_deref(), limit, |profile| {
+            filter.holds_for(profile)
+        })?;
+        let profiles = page.profiles.into_iter().map(ProfileAnswer::permitted).collect();
+        Ok(Json(ProfileList { profiles, next: page.next }))
+    })
+    .await;
+    drop(permit);
+    page
+}
+
+struct Filter {
+    namespace: Option<String>,
+    traits: Vec<(String, String)>,
+}
+
+impl Filter {
+    fn holds_for(&self, profile: &Profile) -> bool {
+        let has_namespace = self.namespace.as_ref().is_none_or(|wanted| {
+            profile.identifiers.iter().any(|identifier| identifier.namespace == *wanted)
+        });
+        has_namespace
+            && self
+                .traits
+                .iter()
+                .all(|(name, wanted)| profile.traits.get(name).is_some_and(|raw| is(raw, wanted)))
+    }
+}
+
+/// Whether a trait is `wanted`: a string by what it says, anything else by how it is written.
+fn is(raw: &RawValue, wanted: &str) -> bool {
+    match serde_json::from_str::<String>(raw.get()) {
+        Ok(text) => text == wanted,
+        Err(_) => raw.get() == wanted,
+    }
+}
+
+pub(crate) fn path(path: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(text) =
+        path.map_err(|_| ApiError::bad("the path is not percent-encoded UTF-8", "encode each byte as %XX"))?;
+    Ok(text)
+}
+
+/// The fragment that a reference leads to.
+pub(crate) fn parse_reference(rules: &Rules, key: &HashKey, text: &str) -> Result<FragmentId, ApiError> {
+    if let Ok(id) = text.parse::<FragmentId>() {
+        return Ok(id);
+    }
+    match rules.namespaces.parse_reference(text) {
+        Ok(identifier) => Ok(FragmentId::of(key, &identifier)),
+        // Its message quotes what stands before the colon, which may be anything.
+        Err(IdentifierError::Namespace { .. }) => Err(ApiError::bad(
+            "what stands before the colon is not a namespace",
+            "use 1 to 64 of a-z, 0-9 and _, for example `email:ada@example.com`",
+        )),
+        Err(error) => {
+            Err(ApiError::bad(error.to_string(), "write `namespace:value`, percent-encoded, or an id"))
+        }
+    }
+}
+
+fn parse_include(text: &str) -> Result<View, ApiError> {
+    let mut view = View::default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        match part {
+            "provenance" => view.provenance = true,
+            "events" => view.events = true,
+            "merges" => view.merges = true,
+            other => {
+                let other: String = other.chars().take(80).collect();
+                let what = format!("`{other}` is no part of a profile that can be included");
+                return Err(ApiError::bad(what, "known: provenance, events, merges"));
+            }
+        }
+    }
+    Ok(view)
+}
+
+fn parse_purpose(rules: &Rules, text: &str) -> Result<PurposeName, ApiError> {
+    let declared = PurposeName::parse(text).ok().filter(|name| rules.purposes.contains_key(name));
+    declared.ok_or_else(|| {
+        let text: String = text.chars().take(80).collect();
+        let known: Vec<&str> = rules.purposes.keys().map(PurposeName::as_str).collect();
+        ApiError::bad(format!("purpose `{text}` is not declared"), format!("declared: {}", known.join(", ")))
+    })
+}

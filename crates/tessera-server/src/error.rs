@@ -1,0 +1,220 @@
+//! Every refusal: status, code, what it is, what to do. The body is always JSON, for RudderStack's Python client dies
+//! of an answer without `code` and `message`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tessera_model::{Problem, PurposeName, RejectCode};
+use tessera_pipeline::PipelineError;
+use tessera_policy::Denial;
+use tessera_store::LogError;
+use utoipa::ToSchema;
+
+/// Why a request was not served. Messages never quote personal data or payloads.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("the write key is missing or belongs to no source")]
+    WriteKey,
+    #[error("the admin token is missing or wrong")]
+    AdminToken,
+    #[error("{what}")]
+    BadRequest { what: String, hint: String },
+    #[error("{what}")]
+    NotFound { what: &'static str, hint: &'static str },
+    #[error("this server has no such path")]
+    NoSuchPath,
+    #[error("this path does not take that method")]
+    WrongMethod,
+    #[error("the body is larger than {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    #[error("the body took longer than {seconds} seconds to arrive")]
+    TimedOut { seconds: u64 },
+    #[error("the body broke off on its way")]
+    Broken,
+    #[error("the server has more to do than it can hold")]
+    Overloaded,
+    #[error("the server is stopping")]
+    Stopping,
+    #[error("the order is in the log, but the pipeline has not come to it yet")]
+    NotYet,
+    #[error("the reject cannot be replayed: {why}")]
+    NotReplayable { why: &'static str, hint: &'static str },
+    #[error("the server is not ready: {trouble}")]
+    NotReady { trouble: String },
+    #[error("something went wrong within the server")]
+    Internal,
+    /// A payload that is refused; `status` says whether it was just sent or replayed.
+    #[error("{reason}")]
+    Rejected { status: StatusCode, code: RejectCode, reason: String },
+    #[error("purpose `{purpose}` does not permit to show that profile: {}", denial.as_str())]
+    Denied { purpose: PurposeName, denial: Denial },
+    #[error("the workspace cannot become so: {} in all", count(.0.len()))]
+    Workspace(Vec<Problem>),
+    /// The appender has logged it already, with the file.
+    #[error("nothing could be written to the log, so nothing was accepted")]
+    Log(Arc<LogError>),
+    #[error("cannot read what is stored")]
+    Pipeline(#[from] PipelineError),
+}
+
+fn count(problems: usize) -> String {
+    match problems {
+        1 => "1 problem".to_owned(),
+        more => format!("{more} problems"),
+    }
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorAnswer {
+    /// Stable; `docs/reference/errors` has a page for each.
+    code: &'static str,
+    /// What happened.
+    message: String,
+    /// What to do.
+    hint: String,
+    /// What is wrong with the documents of a workspace (TES-W001 only).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<ProblemShape>)]
+    problems: Vec<Problem>,
+}
+
+/// Something wrong with a document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `tessera_model::Problem`, which knows nothing of OpenAPI")]
+pub(crate) struct ProblemShape {
+    /// The document's kind.
+    kind: String,
+    /// The document's name.
+    name: String,
+    /// The field.
+    field: String,
+    /// What is wrong.
+    what: String,
+    /// What to do.
+    hint: String,
+}
+
+impl ApiError {
+    pub(crate) fn bad(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::BadRequest { what: what.into(), hint: hint.into() }
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::WriteKey | Self::AdminToken => StatusCode::UNAUTHORIZED,
+            Self::BadRequest { .. } | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
+            // Segment's clients honour `Retry-After` on 429 only, and count a 503 as a failed try.
+            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Stopping | Self::NotYet | Self::NotReady { .. } | Self::Log(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotReplayable { .. } => StatusCode::CONFLICT,
+            Self::Internal | Self::Pipeline(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Rejected { status, .. } => *status,
+            Self::Denied { .. } => StatusCode::FORBIDDEN,
+            Self::Workspace(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::WriteKey => "TES-H001",
+            Self::AdminToken => "TES-H002",
+            Self::BadRequest { .. } | Self::Broken => "TES-H003",
+            Self::NotFound { .. } => "TES-H004",
+            Self::NoSuchPath => "TES-H005",
+            Self::WrongMethod => "TES-H006",
+            Self::TooLarge { .. } => "TES-H007",
+            Self::TimedOut { .. } => "TES-H008",
+            Self::Overloaded => "TES-H009",
+            Self::Stopping => "TES-H010",
+            Self::NotYet => "TES-H011",
+            Self::NotReplayable { .. } => "TES-H012",
+            Self::NotReady { .. } => "TES-H013",
+            Self::Internal => "TES-H014",
+            Self::Rejected { code, .. } => code.as_str(),
+            Self::Denied { .. } => "TES-P001",
+            Self::Workspace(_) => Problem::CODE,
+            Self::Log(error) => error.code(),
+            Self::Pipeline(error) => error.code(),
+        }
+    }
+
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::WriteKey => "send the source's `write_key` as user of Basic authentication, without a password",
+            Self::AdminToken => "send `Authorization: Bearer` and the token that the first start made",
+            Self::BadRequest { hint, .. } => hint,
+            Self::NotFound { hint, .. } | Self::NotReplayable { hint, .. } => hint,
+            Self::NoSuchPath => "`GET /openapi.json` lists every path",
+            Self::WrongMethod => "`GET /openapi.json` lists the methods of every path",
+            Self::TooLarge { .. } => "send less at once",
+            Self::TimedOut { .. } => "send the body faster, or less at once",
+            Self::Broken => "send it again",
+            Self::Overloaded => "send it again after the seconds in `Retry-After`",
+            Self::Stopping => "send it again in a moment",
+            Self::NotYet => "ask again in a moment; `GET /ready` says what keeps the pipeline",
+            Self::NotReady { .. } => "mend the cause; the server goes on by itself",
+            Self::Internal => "the server's log has the cause; please report it",
+            Self::Rejected { code, .. } => code.hint(),
+            Self::Denied { .. } => {
+                "ask for a purpose that is permitted, or without `purpose`; the consents in the profile say why"
+            }
+            Self::Workspace(_) => "correct the documents named in `problems`; nothing was changed",
+            Self::Log(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+        }
+        .to_owned()
+    }
+
+    /// Seconds after which the same may succeed.
+    const fn retry_after(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Overloaded | Self::Stopping | Self::NotYet => Some(HeaderValue::from_static("1")),
+            Self::Log(_) | Self::NotReady { .. } => Some(HeaderValue::from_static("5")),
+            Self::WriteKey
+            | Self::AdminToken
+            | Self::BadRequest { .. }
+            | Self::NotFound { .. }
+            | Self::NoSuchPath
+            | Self::WrongMethod
+            | Self::TooLarge { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken
+            | Self::NotReplayable { .. }
+            | Self::Internal
+            | Self::Rejected { .. }
+            | Self::Denied { .. }
+            | Self::Workspace(_)
+            | Self::Pipeline(_) => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Pipeline(error) = &self {
+            tracing::error!(code = error.code(), hint = error.hint(), "cannot serve a request: {error}");
+        }
+        let (status, retry_after) = (self.status(), self.retry_after());
+        let (code, message, hint) = (self.code(), self.to_string(), self.hint());
+        let is_admin = matches!(self, Self::AdminToken);
+        let problems = if let Self::Workspace(problems) = self { problems } else { Vec::new() };
+        let mut response = (status, Json(ErrorAnswer { code, message, hint, problems })).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if is_admin {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

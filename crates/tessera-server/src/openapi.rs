@@ -1,0 +1,111 @@
+//! The OpenAPI document, made from the handlers.
+
+use tessera_model::Entrance;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Document};
+use utoipa::{Modify, OpenApi};
+
+use crate::api::profile_answer::{AccountShape, ConsentShape, IdentifierShape};
+use crate::error::ProblemShape;
+use crate::{api, ingest, system};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tessera",
+        description = "A customer data platform: the Segment-compatible tracking API, and the admin API.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        ingest::batch,
+        ingest::single,
+        ingest::client_settings::settings,
+        ingest::client_settings::source_config,
+        ingest::client_settings::client_metrics,
+        api::profiles::list,
+        api::profiles::show,
+        api::split::split,
+        api::workspace::show,
+        api::workspace::apply,
+        api::workspace::diff,
+        api::rejects::list,
+        api::rejects::keep,
+        api::rejects::show,
+        api::reject_replay::replay,
+        api::destinations::list,
+        api::destinations::dead_letters,
+        api::destinations::replay,
+        api::totals::show,
+        api::live::live,
+        system::health,
+        system::ready,
+        system::show_metrics,
+        system::show_openapi,
+    ),
+    components(schemas(ProblemShape, IdentifierShape, ConsentShape, AccountShape, api::destinations::DestinationShape)),
+    modifiers(&Security, &Aliases),
+    tags(
+        (name = "ingest", description = "Events in: Segment's tracking API, and RudderStack's and Jitsu's paths."),
+        (name = "clients", description = "What browser clients fetch before they send."),
+        (name = "profiles", description = "One profile per person or account."),
+        (name = "workspace", description = "Sources, purposes, namespaces and destinations as documents."),
+        (name = "rejects", description = "What could not be accepted, and its replay."),
+        (name = "destinations", description = "Deliveries and dead letters."),
+        (name = "system", description = "Health, totals, metrics, the live stream."),
+    )
+)]
+struct Api;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_with(Components::new);
+        let http = |scheme, what: &str| {
+            SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(what)).build())
+        };
+        let entries = [
+            ("admin_token", http(HttpAuthScheme::Bearer, "The token that the first start made.")),
+            (
+                "write_key",
+                http(HttpAuthScheme::Basic, "A source's write key as user, no password. It can only write."),
+            ),
+            ("write_key_header", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Write-Key")))),
+            ("write_key_query", SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("writeKey")))),
+        ];
+        for (name, scheme) in entries {
+            components.add_security_scheme(name, scheme);
+        }
+    }
+}
+
+/// The same handler serves many paths; each is listed.
+struct Aliases;
+
+impl Modify for Aliases {
+    fn modify(&self, document: &mut Document) {
+        let paths = &mut document.paths.paths;
+        let (batch, single) = (paths.get("/v1/batch").cloned(), paths.get("/v1/track").cloned());
+        let aliases = ingest::PATHS.iter().map(|(path, entrance)| {
+            let item = if *entrance == Entrance::Batch { &batch } else { &single };
+            (*path, item.clone())
+        });
+        let config = ("/sourceConfig/", paths.get("/sourceConfig").cloned());
+        for (path, item) in aliases.chain([config]).collect::<Vec<_>>() {
+            let Some(mut item) = item else { continue };
+            // Operation ids must be unique.
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                operation.operation_id = Some(path.trim_matches('/').replace('/', "_"));
+            }
+            paths.insert(path.to_owned(), item);
+        }
+    }
+}
+
+/// The OpenAPI document of everything that [`crate::router`] serves, as indented JSON.
+#[must_use]
+pub fn openapi() -> String {
+    let mut text = serde_json::to_string_pretty(&Api::openapi()).unwrap_or_default();
+    text.push('\n');
+    text
+}

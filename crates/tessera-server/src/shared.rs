@@ -1,0 +1,196 @@
+//! What the handlers share: the pieces that the binary hands over, and the counters of the shell itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tessera_model::{BATCH_BYTES_MAX, HashKey, Operation, Record, Rules, Secret};
+use tessera_pipeline::{Appender, Courier, Notice, Parsed, PipelineMetrics, Progress, Submission};
+use tessera_store::{Clock, Log, Position, Store};
+use tokio::sync::{Semaphore, broadcast, oneshot};
+
+use crate::body::{BodyError, BodyLimits};
+use crate::error::ApiError;
+use crate::metrics::HttpCounters;
+
+/// How long an order waits for the pipeline before it answers that it is not done yet.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
+/// Most bytes of bodies that may be read at once, besides those already on their way to the log.
+const READING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Profile lists may walk the whole store: so many at once, the others wait.
+const LISTS_MAX: usize = 2;
+
+/// What one request, and all together, may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest ingest body after decompression, in bytes; a longer one is answered 413 and kept as a reject without
+    /// its payload.
+    pub body_bytes_max: usize,
+    /// Most open connections; further ones wait in the system's queue.
+    pub connections_max: usize,
+    /// How long a body may take to arrive, in seconds; a slower one is answered 408.
+    pub request_timeout_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes_max: BATCH_BYTES_MAX, connections_max: 1024, request_timeout_seconds: 30 }
+    }
+}
+
+/// What the binary hands over.
+pub struct Parts<L, S> {
+    /// The way into the log.
+    pub appender: Appender,
+    /// How far the pipeline is.
+    pub progress: Arc<Progress>,
+    /// The workspace in force.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// The pipeline's counters.
+    pub metrics: Arc<PipelineMetrics>,
+    /// The store, to read.
+    pub store: Arc<S>,
+    /// The log, to read.
+    pub log: Arc<L>,
+    /// The couriers.
+    pub courier: Arc<Mutex<Courier<S>>>,
+    /// The installation's hash key.
+    pub key: HashKey,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// What the pipeline tells those who watch.
+    pub notices: broadcast::Sender<Arc<Vec<Notice>>>,
+    /// What the admin API asks for.
+    pub admin_token: Secret,
+    /// The limits.
+    pub limits: Limits,
+    /// Where browsers reach the server, `https://cdp.example.com`; `None`: as each request says.
+    pub public_url: Option<String>,
+}
+
+/// The state of every handler.
+pub(crate) struct Shared<L, S> {
+    pub(crate) parts: Parts<L, S>,
+    pub(crate) http: HttpCounters,
+    /// Bytes of bodies being read.
+    pub(crate) reading_bytes: AtomicU64,
+    /// Refused bodies that were counted and not recorded.
+    pub(crate) unrecorded_refusals: AtomicU64,
+    /// The second and how many refusals it has recorded.
+    pub(crate) refusals: Mutex<(u64, u32)>,
+    /// One change of the workspace at a time: each is checked against the one before it.
+    pub(crate) workspace: tokio::sync::Mutex<()>,
+    pub(crate) lists: Semaphore,
+}
+
+pub(crate) type App<L, S> = Arc<Shared<L, S>>;
+
+impl<L: Log, S: Store> Shared<L, S> {
+    pub(crate) fn new(parts: Parts<L, S>) -> App<L, S> {
+        Arc::new(Self {
+            parts,
+            http: HttpCounters::default(),
+            reading_bytes: AtomicU64::new(0),
+            unrecorded_refusals: AtomicU64::new(0),
+            refusals: Mutex::new((0, 0)),
+            workspace: tokio::sync::Mutex::new(()),
+            lists: Semaphore::new(LISTS_MAX),
+        })
+    }
+
+    /// What an ingest body may be.
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        let Limits { body_bytes_max, request_timeout_seconds, .. } = self.parts.limits;
+        BodyLimits { bytes_max: body_bytes_max, seconds_max: request_timeout_seconds }
+    }
+
+    /// Counts a refusal for want of room, if it is one.
+    pub(crate) fn count_overload(&self, error: &BodyError) {
+        if *error == BodyError::Overloaded {
+            self.parts.metrics.overloaded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a refused body that was not recorded.
+    pub(crate) fn count_unrecorded(&self) {
+        self.unrecorded_refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` of the budget for bodies being read, until the guard goes.
+    pub(crate) fn hold(&self, bytes: usize) -> Option<Held<'_>> {
+        let mut held = Held { reading: &self.reading_bytes, bytes: 0 };
+        held.more(bytes).then_some(held)
+    }
+
+    /// Appends a record and waits until it is durable.
+    pub(crate) async fn append(
+        &self,
+        record: Record,
+        bytes: Vec<u8>,
+        parsed: Option<(u64, Parsed)>,
+    ) -> Result<Position, ApiError> {
+        let (sender, receiver) = oneshot::channel();
+        // Nobody listens any more when the client went away; the record is durable all the same.
+        let submission = Submission::new(record, bytes, parsed, move |result| drop(sender.send(result)));
+        self.parts.appender.submit(submission).map_err(|_| ApiError::Overloaded)?;
+        match receiver.await {
+            Ok(appended) => appended.map_err(ApiError::Log),
+            Err(_) => Err(ApiError::Stopping),
+        }
+    }
+
+    /// Appends an order and waits until it is durable.
+    pub(crate) async fn order(&self, operation: Operation) -> Result<Position, ApiError> {
+        let record = Record::Operation { at: self.parts.clock.now(), operation };
+        let bytes = record.encode().map_err(|_| ApiError::Internal)?;
+        self.append(record, bytes, None).await
+    }
+
+    /// Waits until the pipeline has processed the record at `position`.
+    pub(crate) async fn settle(&self, position: Position) -> Result<(), ApiError> {
+        let progress = Arc::clone(&self.parts.progress);
+        let is_past = blocking(move || Ok(progress.wait_past(position, SETTLE_MAX))).await?;
+        if is_past { Ok(()) } else { Err(ApiError::NotYet) }
+    }
+}
+
+/// Part of the budget for bodies being read.
+pub(crate) struct Held<'a> {
+    reading: &'a AtomicU64,
+    bytes: u64,
+}
+
+impl Held<'_> {
+    /// Takes more. `false`: there is no more, nothing was taken.
+    pub(crate) fn more(&mut self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = self.reading.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > READING_BYTES_MAX {
+            self.reading.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.reading.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` where it may block: reading the store and the log, waiting for the pipeline.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => {
+            tracing::error!("a request ended in a panic: {error}");
+            Err(ApiError::Internal)
+        }
+    }
+}
