@@ -26,25 +26,42 @@ pub(crate) struct Arguments {
     /// Change nothing; fail if a page is stale.
     #[arg(long)]
     pub(crate) check: bool,
+    /// This page alone: openapi, settings, cli, metrics, workspace or errors; may be given more than once.
+    #[arg(long = "page", value_name = "NAME")]
+    pub(crate) pages: Vec<String>,
     /// The `tessera` to ask; built in the dev profile if left out.
     #[arg(long, value_name = "FILE")]
     pub(crate) tessera: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let tessera = match &arguments.tessera {
-        Some(tessera) => tessera.clone(),
-        None => {
-            process::run(&mut process::cargo(&["build", "--package", "tessera"]))?;
-            binaries::target_folder()?.join("debug/tessera")
-        }
-    };
-    let mut pages = Vec::new();
-    for (what, page) in PAGES {
-        pages.push((page.to_owned(), process::output(process::program(&tessera).args(["docs", what]))?));
+    let known = |name: &String| name == "errors" || PAGES.iter().any(|(what, _)| what == name);
+    if let Some(unknown) = arguments.pages.iter().find(|name| !known(name)) {
+        bail!("no page is called `{unknown}`; `cargo xtask codegen --help` names them");
     }
-    pages.push((format!("{ERRORS}/README.md"), errors_index(&process::root().join(ERRORS))?));
+    let is_wanted =
+        |name: &str| arguments.pages.is_empty() || arguments.pages.iter().any(|page| page == name);
+    let mut pages = Vec::new();
+    if is_wanted("errors") {
+        pages.push((format!("{ERRORS}/README.md"), errors_index(&process::root().join(ERRORS))?));
+    }
+    let of_tessera: Vec<_> = PAGES.iter().filter(|(what, _)| is_wanted(what)).collect();
+    if !of_tessera.is_empty() {
+        let tessera = tessera(arguments)?;
+        for (what, page) in of_tessera {
+            let text = process::output(process::program(&tessera).args(["docs", what]))?;
+            pages.push(((*page).to_owned(), text));
+        }
+    }
     if arguments.check { check(&pages) } else { write(&pages) }
+}
+
+fn tessera(arguments: &Arguments) -> Result<PathBuf> {
+    if let Some(tessera) = &arguments.tessera {
+        return Ok(tessera.clone());
+    }
+    process::run(&mut process::cargo(&["build", "--package", "tessera"]))?;
+    Ok(binaries::target_folder()?.join("debug/tessera"))
 }
 
 fn write(pages: &[(String, String)]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tokens::tokens;
+use super::tokens::{Token, tokens};
 use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
@@ -27,13 +27,9 @@ struct Allowed {
 }
 
 const ALLOWED: [Allowed; 3] = [
+    Allowed { identifier: "io::sink", below: "crates/", reason: "the standard library's reader that drops" },
     Allowed { identifier: "Visitor", below: "crates/", reason: "serde's trait" },
     Allowed { identifier: "integrations", below: "crates/", reason: "a name on Segment's wire" },
-    Allowed {
-        identifier: "user_id",
-        below: "crates/",
-        reason: "the namespace, as the Segment spec names it",
-    },
 ];
 
 const UNUSED: Rule = Rule {
@@ -55,15 +51,24 @@ fn words(tree: &Tree) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for (path, source) in tree.rust() {
-        for token in tokens(source).iter().filter(|token| token.is_identifier) {
+        let tokens = tokens(source);
+        for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.is_identifier) {
             let name = token.text.as_str();
             let Some((word, say)) = parts(name).find_map(|part| never.get_key_value(&part)) else { continue };
-            if !ALLOWED.iter().any(|allowed| allowed.identifier == name && path.starts_with(allowed.below)) {
+            let qualified = qualified(&tokens, at);
+            let is_it = |allowed: &Allowed| allowed.identifier == name || allowed.identifier == qualified;
+            if !ALLOWED.iter().any(|allowed| is_it(allowed) && path.starts_with(allowed.below)) {
                 findings.push(WORDS.finding(path, token.line, format!("`{name}` says {word}; say {say}")));
             }
         }
     }
     findings
+}
+
+/// `io::sink` for the `sink` in it.
+fn qualified(tokens: &[Token], at: usize) -> String {
+    let path = at.checked_sub(3).and_then(|start| tokens.get(start..=at)).unwrap_or_default();
+    path.iter().map(|token| token.text.as_str()).collect()
 }
 
 fn unused(tree: &Tree) -> Vec<Finding> {
@@ -136,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_the_standard_library_may_stay_where_it_is_named_in_full() {
+        assert_eq!(
+            found("crates/a/src/lib.rs", "fn a() { io::copy(r, &mut io::sink()); }"),
+            Vec::<String>::new()
+        );
+        let own = found("crates/a/src/lib.rs", "fn a() { let sink = 1; }");
+        assert_eq!(own, ["`sink` says sink; say destination"]);
+    }
+
+    #[test]
     fn a_glossary_without_its_table_is_told() {
         let findings = words(&Tree::of(&[(GLOSSARY, "# Glossary\n")]));
         assert_eq!(findings.len(), 1);
@@ -144,7 +159,7 @@ mod tests {
     #[test]
     fn an_exception_that_nothing_needs_is_found() {
         let findings =
-            unused(&Tree::of(&[("crates/a/src/lib.rs", "use serde::de::Visitor; let user_id = 1;")]));
+            unused(&Tree::of(&[("crates/a/src/lib.rs", "use serde::de::Visitor; let a = io::sink();")]));
         let found: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
         assert_eq!(found, ["`integrations` is allowed (a name on Segment's wire) and not used"]);
     }
