@@ -1,0 +1,108 @@
+//! `tessera-sim`: what `cargo xtask bench` and `cargo xtask sim` run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tessera_sim::load::{bare, crash, ingest, latency};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+#[command(name = "tessera-sim", about = "Load, crashes and simulated days for Tessera")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make sure that a server holds so many profiles.
+    Fill {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        profiles: u64,
+    },
+    /// Batches as fast as they are acknowledged; prints events/s until the last is folded.
+    Ingest {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        profiles: u64,
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        #[arg(long, default_value_t = 16)]
+        connections: u64,
+    },
+    /// Single events at a steady rate; prints latencies.
+    Latency {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        profiles: u64,
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        #[arg(long, default_value_t = 2000)]
+        rate: u64,
+    },
+    /// Kill -9 under load, again and again; prints what was lost and what was counted twice.
+    Crash {
+        #[arg(long)]
+        bin: PathBuf,
+        #[arg(long)]
+        data_dir: PathBuf,
+        #[arg(long, default_value_t = 50)]
+        rounds: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// The floor: a bare loop that only parses and appends the same bytes.
+    Bare {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+}
+
+/// Which server, and with which keys.
+#[derive(Debug, clap::Args)]
+struct Server {
+    /// `127.0.0.1:8080`.
+    #[arg(long)]
+    address: String,
+    #[arg(long)]
+    write_key: String,
+    #[arg(long)]
+    token: String,
+}
+
+impl From<Server> for tessera_sim::load::Target {
+    fn from(server: Server) -> Self {
+        Self { address: server.address, write_key: server.write_key, token: server.token }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command line tool tells why it failed")]
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Fill { server, profiles } => ingest::fill(&server.into(), profiles),
+        Command::Ingest { server, profiles, seconds, connections } => {
+            ingest::run(&server.into(), profiles, seconds, connections)
+        }
+        Command::Latency { server, profiles, seconds, rate } => {
+            latency::run(&server.into(), profiles, seconds, rate)
+        }
+        Command::Crash { bin, data_dir, rounds, seed } => crash::run(&bin, &data_dir, rounds, seed),
+        Command::Bare { folder, seconds } => bare::run(&folder, seconds),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

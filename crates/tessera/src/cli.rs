@@ -1,0 +1,211 @@
+//! The command line: one definition per flag, which gives parsing, help and the reference page.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A customer data platform: events in, one true profile per person out, every use with a legal basis.
+#[derive(Debug, Parser)]
+#[command(name = "tessera", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The folder that holds everything.
+    #[arg(long, global = true, env = "TESSERA_DATA_DIR", default_value = "data", value_name = "FOLDER")]
+    pub(crate) data_dir: PathBuf,
+    /// A server elsewhere; otherwise the one that serves the data folder.
+    #[arg(long, global = true, env = "TESSERA_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Its admin token; otherwise the one in the data folder.
+    #[arg(long, global = true, env = "TESSERA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Print JSON instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the tracking API and the admin API from the data folder.
+    Serve(Serve),
+    /// Write a starter workspace to a folder: one source, two purposes, to change and apply.
+    Init {
+        /// Where to write it.
+        #[arg(default_value = "workspace")]
+        folder: PathBuf,
+    },
+    /// Bring the server's workspace to what these files say.
+    Apply {
+        #[command(flatten)]
+        files: FilesArg,
+        /// Also remove what the files do not name.
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Show what `apply` would change.
+    Diff {
+        #[command(flatten)]
+        files: FilesArg,
+        /// Also count what the files do not name as removed.
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Print the server's workspace as YAML documents.
+    Export,
+    /// Import a CSV, JSON Lines or Parquet file. Safe to repeat: rows taken are not taken twice.
+    Import(crate::commands::import::Import),
+    /// Show, list and split profiles.
+    #[command(subcommand)]
+    Profile(Profile),
+    /// List, show and replay what could not be accepted.
+    #[command(subcommand)]
+    Reject(Reject),
+    /// Watch events as they are accepted, rejected, denied and merged.
+    Live {
+        /// Only these: accepted, rejected, denied, duplicate, merged, split, applied.
+        #[arg(long, value_delimiter = ',')]
+        kind: Vec<String>,
+    },
+    /// See how destinations do, and replay their dead letters.
+    #[command(subcommand)]
+    Destination(Destination),
+    /// Replay the log into a fresh store and compare the state. The server must not run.
+    Verify,
+    /// Make a lost or corrupt store anew from the log. The server must not run.
+    Rebuild {
+        /// Deliver everything again, where the old store can no longer say what was delivered.
+        #[arg(long)]
+        repeat_deliveries: bool,
+    },
+    /// Load a shop's year into a data folder, serve it, and print what to try.
+    Demo(crate::commands::demo::Demo),
+    /// Print a generated reference page.
+    #[command(hide = true)]
+    Docs {
+        /// cli, settings, metrics, openapi or workspace.
+        page: String,
+    },
+}
+
+/// `tessera serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Settings file (TOML); `docs/reference/settings.md` lists what it may say.
+    #[arg(long, env = "TESSERA_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address and port; port 0 takes a free one. Over the setting `server.listen`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// Workspace files.
+#[derive(Debug, Args)]
+pub(crate) struct FilesArg {
+    /// A YAML file, or a folder of them; may be given more than once.
+    #[arg(short = 'f', long = "file", required = true, value_name = "PATH")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `tessera profile`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Profile {
+    /// Show a profile by `namespace:value` or by its id.
+    Show {
+        /// For example `email:ada@example.com`.
+        reference: String,
+        /// Parts to add: provenance, events, merges.
+        #[arg(long, value_delimiter = ',')]
+        include: Vec<String>,
+        /// Show only what this purpose may see.
+        #[arg(long)]
+        purpose: Option<String>,
+    },
+    /// List profiles, oldest id first.
+    List {
+        /// Most profiles to print.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Go on after this cursor.
+        #[arg(long)]
+        after: Option<String>,
+        /// Only profiles with an identifier of this namespace.
+        #[arg(long)]
+        namespace: Option<String>,
+        /// Only profiles whose trait has this value: `plan=pro`.
+        #[arg(long = "trait", value_name = "NAME=VALUE")]
+        traits: Vec<String>,
+    },
+    /// Take identifiers out of a profile, exactly as if they had never been linked to it.
+    Split {
+        /// The profile.
+        reference: String,
+        /// The identifiers that go, together, into a profile of their own.
+        #[arg(required = true, value_name = "NAMESPACE:VALUE")]
+        identifiers: Vec<String>,
+        /// Why, for the record.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// `tessera reject`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Reject {
+    /// List rejects, oldest first.
+    List {
+        /// Only this code: TES-I006.
+        #[arg(long)]
+        code: Option<String>,
+        /// Most rejects to print.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Go on after this id.
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Show one reject with its payload.
+    Show {
+        /// Its id, from the list.
+        id: String,
+    },
+    /// Send rejects through the pipeline again; those accepted leave the list.
+    Replay {
+        /// Their ids.
+        #[arg(required_unless_present_any = ["code", "all"])]
+        ids: Vec<String>,
+        /// All of this code.
+        #[arg(long, conflicts_with = "ids")]
+        code: Option<String>,
+        /// All.
+        #[arg(long, conflicts_with_all = ["ids", "code"])]
+        all: bool,
+    },
+}
+
+/// `tessera destination`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Destination {
+    /// List destinations: waiting, delivered, denied, dead letters, trouble.
+    List,
+    /// List what a destination refused or never took.
+    DeadLetters {
+        /// The destination.
+        name: String,
+        /// Most to print.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Try all dead letters of a destination again.
+    Replay {
+        /// The destination.
+        name: String,
+    },
+}

@@ -1,0 +1,154 @@
+//! Talks to a running server, for the commands that need one.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use ureq::http::StatusCode;
+
+use crate::output::Failure;
+
+/// Where the server is, and the right to ask.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: String,
+}
+
+impl Client {
+    /// The server of a data folder, unless a URL and token say otherwise.
+    pub(crate) fn new(data_dir: &Path, url: Option<String>, token: Option<String>) -> anyhow::Result<Self> {
+        let read = |name: &str, file: PathBuf| {
+            std::fs::read_to_string(&file).map(|text| text.trim().to_owned()).map_err(|_| {
+                let what = format!("no {name}: `{}` is not there", file.display());
+                let hint = "start the server with `tessera serve`, or name another folder with --data-dir, or a server with --url and --token";
+                Failure::new("TES-C005", what, hint)
+            })
+        };
+        let url = match url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => read("running server", data_dir.join("server.url"))?,
+        };
+        let token = match token {
+            Some(token) => token,
+            None => read("admin token", data_dir.join("admin.token"))?,
+        };
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
+        Ok(Self { agent: config.new_agent(), url, token })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", format!("Bearer {}", self.token)).call();
+        self.read(answer)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", format!("Bearer {}", self.token)).send_json(body);
+        self.read(answer)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.put(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", format!("Bearer {}", self.token)).send_json(body);
+        self.read(answer)
+    }
+
+    /// Sends a body of the tracking API. The answer's status comes back, so that an overloaded server can be
+    /// waited for.
+    pub(crate) fn ingest(&self, path: &str, write_key: &str, body: &[u8]) -> anyhow::Result<(u16, Value)> {
+        let request = self.agent.post(format!("{}{path}", self.url)).header("X-Write-Key", write_key);
+        let mut answer =
+            request.header("Content-Type", "application/json").send(body).map_err(|error| self.unreachable(error))?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.body_mut().read_json().unwrap_or(Value::Null)))
+    }
+
+    /// Calls `each` with the kind and data of every event of a server-sent stream, until it says `false`.
+    pub(crate) fn stream(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> anyhow::Result<()> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let answer = request
+            .header("Authorization", format!("Bearer {}", self.token))
+            .header("Accept", "text/event-stream")
+            .call()
+            .map_err(|error| self.unreachable(error))?;
+        if answer.status() != StatusCode::OK {
+            return self.read(Ok(answer)).map(|_| ());
+        }
+        let mut kind = String::new();
+        for line in BufReader::new(answer.into_body().into_reader()).lines() {
+            let line = line.context("the server ended the stream")?;
+            if let Some(name) = line.strip_prefix("event:") {
+                name.trim().clone_into(&mut kind);
+            } else if let Some(data) = line.strip_prefix("data:")
+                && !each(&kind, data.trim())
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
+        let mut answer = answer.map_err(|error| self.unreachable(error))?;
+        let status = answer.status();
+        let text = answer.body_mut().with_config().limit(1 << 30).read_to_string().context("the answer ended too early")?;
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(Refusal { status: status.as_u16(), body }.into())
+    }
+
+    fn unreachable(&self, error: ureq::Error) -> anyhow::Error {
+        let hint = "check that the server runs: `tessera serve`";
+        anyhow::Error::new(error).context(Failure::new("TES-C006", format!("cannot reach {}", self.url), hint))
+    }
+}
+
+/// An answer that is not a yes.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Refusal {
+    fn field(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn hint(&self) -> String {
+        self.field("hint").to_owned()
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.field("message") {
+            "" => write!(f, "the server answered {}", self.status),
+            message => write!(f, "{}: {message}", self.field("code")),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Text as one segment of a URL's path.
+pub(crate) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

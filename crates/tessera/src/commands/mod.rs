@@ -1,0 +1,85 @@
+//! One module for each group of commands.
+
+pub(crate) mod demo;
+mod destination;
+mod docs;
+pub(crate) mod import;
+mod live;
+mod profile;
+mod reject;
+mod state;
+mod workspace;
+
+use crate::cli::{Cli, Command, Global, Serve};
+use crate::client::Client;
+use crate::output;
+use crate::serve::{greet, run as serve_until, signal};
+use crate::settings::Settings;
+
+/// Runs one command.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+    let global = cli.global;
+    start_logging();
+    match cli.command {
+        Command::Serve(serve) => run_server(&global, &serve),
+        Command::Init { folder } => workspace::init(&folder),
+        Command::Apply { files, prune } => workspace::apply(&global, &files.files, prune),
+        Command::Diff { files, prune } => workspace::diff(&global, &files.files, prune),
+        Command::Export => workspace::export(&global),
+        Command::Import(import) => import.run(&global),
+        Command::Profile(command) => profile::run(&global, &command),
+        Command::Reject(command) => reject::run(&global, &command),
+        Command::Live { kind } => live::run(&global, &kind),
+        Command::Destination(command) => destination::run(&global, &command),
+        Command::Verify => state::verify(&global),
+        Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
+        Command::Demo(demo) => demo.run(&global),
+        Command::Docs { page } => docs::run(&page),
+    }
+}
+
+fn run_server(global: &Global, serve: &Serve) -> anyhow::Result<()> {
+    let mut settings = Settings::read(serve.config.as_deref())?;
+    if let Some(listen) = serve.listen {
+        settings.server.listen = listen;
+    }
+    serve_until(&global.data_dir, &settings, signal(), |url, data| {
+        greet(url, data);
+        Ok(())
+    })
+}
+
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("TESSERA_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
+    let is_started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    if is_started.is_err() {
+        output::note("logging was started before");
+    }
+}
+
+/// A client of the server that the flags name.
+pub(crate) fn client(global: &Global) -> anyhow::Result<Client> {
+    Client::new(&global.data_dir, global.url.clone(), global.token.clone())
+}
+
+/// Prints a value as JSON, for programs.
+pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    output::line(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A member of an answer as text, empty when it is not there.
+pub(crate) fn text<'a>(value: &'a serde_json::Value, name: &str) -> &'a str {
+    value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
+/// A member of an answer as a number, 0 when it is not there.
+pub(crate) fn number(value: &serde_json::Value, name: &str) -> u64 {
+    value.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default()
+}
+
+/// A member of an answer as a list, empty when it is not there.
+pub(crate) fn list<'a>(value: &'a serde_json::Value, name: &str) -> &'a [serde_json::Value] {
+    value.get(name).and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}

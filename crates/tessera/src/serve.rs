@@ -1,0 +1,176 @@
+//! Wiring: settings to a running server.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use tessera_pipeline::{
+    AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner,
+};
+use tessera_server::{Limits, Parts};
+use tessera_store::{Clock, Log as _, Store as _, SystemClock};
+use tokio::sync::broadcast;
+
+use crate::data_dir::{DataDir, check_agreement};
+use crate::output::{self, Failure};
+use crate::retention::retain;
+use crate::settings::Settings;
+
+/// How often retention looks whether there is something to discard.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// How many batches of notices a slow live reader may fall behind.
+const NOTICES: usize = 1024;
+
+/// Serves until `shutdown` comes; tells `ready` the address and the URL.
+pub(crate) fn run(
+    data_dir: &Path,
+    settings: &Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
+) -> anyhow::Result<()> {
+    let data = DataDir::open(data_dir)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let log = Arc::new(data.open_log(settings)?);
+    let store = Arc::new(data.open_store(settings)?);
+    check_agreement(&log, &store)?;
+    let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
+    let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
+    let mut pipeline =
+        Pipeline::open(Arc::clone(&log), Arc::clone(&store), data.key.clone(), Arc::clone(&clock), options)?;
+    let behind = log.bounds().end.0.saturating_sub(pipeline.position().0);
+    if behind > 0 {
+        tracing::info!(bytes = behind, "catching up with the log");
+    }
+    pipeline.catch_up()?;
+    let (notices, _) = broadcast::channel::<Arc<Vec<Notice>>>(NOTICES);
+    let (watched, told) = (notices.clone(), notices.clone());
+    pipeline.watch(
+        move || watched.receiver_count() > 0,
+        move |batch| {
+            // Nobody listening is no failure.
+            let _: Result<usize, _> = told.send(Arc::new(batch.to_vec()));
+        },
+    );
+    let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
+    let appender_options = AppenderOptions {
+        in_flight_bytes_max: settings.server.in_flight_mib_max * 1024 * 1024,
+        ..AppenderOptions::default()
+    };
+    let (appender, runner) =
+        Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), appender_options)
+            .context("cannot start the pipeline's threads")?;
+    let give_up_after_millis = i64::from(settings.delivery.give_up_after_hours) * 3_600_000;
+    let courier_options = CourierOptions { folder: data.path.clone(), give_up_after_millis };
+    let mut courier = Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), courier_options);
+    courier.follow();
+    let courier = Arc::new(Mutex::new(courier));
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let retention = std::thread::Builder::new().name("tessera-retention".to_owned()).spawn({
+        let (log, store, clock, stop) = (Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), Arc::clone(&stop));
+        let (quiet, settings, snapshots) = (runner.quiet(), settings.log.clone(), data.snapshots());
+        move || {
+            let mut waited = Duration::ZERO;
+            while !stop.load(Ordering::SeqCst) {
+                if waited >= RETENTION_EVERY {
+                    waited = Duration::ZERO;
+                    if let Err(error) = retain(log.as_ref(), &store, &quiet, clock.as_ref(), &settings, &snapshots) {
+                        tracing::error!("cannot discard log segments: {error:#}");
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                waited += Duration::from_millis(200);
+            }
+        }
+    })?;
+    let parts = Parts {
+        appender,
+        progress: runner.progress(),
+        rules,
+        metrics,
+        store: Arc::clone(&store),
+        log: Arc::clone(&log),
+        courier: Arc::clone(&courier),
+        key: data.key.clone(),
+        clock,
+        notices,
+        admin_token: data.admin_token.clone(),
+        limits: Limits {
+            body_bytes_max: tessera_model::BATCH_BYTES_MAX,
+            connections_max: settings.server.connections_max,
+            request_timeout_seconds: settings.server.request_timeout_seconds,
+        },
+        public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
+    };
+    let served = serve_http(parts, settings, &data, shutdown, ready);
+    // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
+    runner.stop();
+    courier.lock().stop();
+    stop.store(true, Ordering::SeqCst);
+    if retention.join().is_err() {
+        tracing::error!("the retention thread panicked");
+    }
+    store.checkpoint()?;
+    tracing::info!("stopped");
+    served
+}
+
+fn serve_http<L: tessera_store::Log, S: tessera_store::Store>(
+    parts: Parts<L, S>,
+    settings: &Settings,
+    data: &DataDir,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
+    runtime.block_on(async move {
+        let limits = parts.limits.clone();
+        let router = tessera_server::router(parts);
+        let listener = tokio::net::TcpListener::bind(settings.server.listen).await.with_context(|| {
+            let what = format!("cannot listen on {}", settings.server.listen);
+            Failure::new("TES-C004", what, "another program listens there: stop it, or choose another address with --listen")
+        })?;
+        let url = format!("http://{}", listener.local_addr()?);
+        std::fs::write(data.path.join("server.url"), &url).with_context(|| "cannot write server.url")?;
+        ready(&url, data)?;
+        tracing::info!(url, "serving");
+        tessera_server::serve_limited(listener, router, &limits, shutdown).await?;
+        // A stale address would send commands to whoever listens there next.
+        if let Err(error) = std::fs::remove_file(data.path.join("server.url")) {
+            tracing::warn!("cannot remove server.url: {error}");
+        }
+        anyhow::Ok(())
+    })
+}
+
+/// Comes when the process is asked to stop.
+pub(crate) async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("cannot listen for signals: stop the process with SIGKILL, nothing acknowledged is lost");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: finishing requests");
+}
+
+/// What the first start tells.
+pub(crate) fn greet(url: &str, data: &DataDir) {
+    output::line(format_args!("tessera serves {url} from {}", data.path.display()));
+    if data.is_new {
+        let file = data.path.join("admin.token");
+        output::line(format_args!(
+            "admin token (shown once, kept in {}): {}",
+            file.display(),
+            data.admin_token.reveal()
+        ));
+    }
+}

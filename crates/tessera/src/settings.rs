@@ -1,0 +1,232 @@
+//! Server settings, read once: defaults, then one TOML file, then `TESSERA_*`, then flags. Unknown keys fail.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::output::Failure;
+
+/// Everything a server can be told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) server: ServerSettings,
+    pub(crate) log: LogSettings,
+    pub(crate) store: StoreSettings,
+    pub(crate) pipeline: PipelineSettings,
+    pub(crate) delivery: DeliverySettings,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServerSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: String,
+    pub(crate) connections_max: usize,
+    pub(crate) request_timeout_seconds: u64,
+    pub(crate) in_flight_mib_max: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    pub(crate) segment_mib: u64,
+    pub(crate) retention_hours: u64,
+    pub(crate) retention_mib: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreSettings {
+    pub(crate) cache_mib: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PipelineSettings {
+    pub(crate) dedup_window_hours: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DeliverySettings {
+    pub(crate) give_up_after_hours: u32,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            connections_max: 4096,
+            request_timeout_seconds: 30,
+            in_flight_mib_max: 64,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { segment_mib: 64, retention_hours: 90 * 24, retention_mib: 100 * 1024 }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { cache_mib: 384 }
+    }
+}
+
+impl Default for PipelineSettings {
+    fn default() -> Self {
+        Self { dedup_window_hours: 72 }
+    }
+}
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        Self { give_up_after_hours: 24 }
+    }
+}
+
+/// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
+/// holds it against the types.
+pub(crate) const REFERENCE: [(&str, &str); 11] = [
+    ("server.listen", "Address and port to listen on. Loopback unless told otherwise: put a proxy with TLS before it."),
+    ("server.public_url", "How browsers reach the server (`https://events.example.com`); told to clients that ask for their settings. Empty: the `Host` of the request."),
+    ("server.connections_max", "Most connections at once; more wait to be accepted."),
+    ("server.request_timeout_seconds", "A request whose body takes longer is answered 408."),
+    ("server.in_flight_mib_max", "Most MiB of requests on their way to the store; beyond it requests are answered 429 with `Retry-After`."),
+    ("log.segment_mib", "Size of a log segment in MiB. Retention removes whole segments."),
+    ("log.retention_hours", "Log records older than this may be removed, once a snapshot holds their effect. 0: no limit by age."),
+    ("log.retention_mib", "The oldest log records may be removed while the log is larger than this. 0: no limit by size."),
+    ("store.cache_mib", "Memory for profiles in MiB. What does not fit is read from disk."),
+    ("pipeline.dedup_window_hours", "How long a `messageId` is remembered. Changing it changes what a replay gives."),
+    ("delivery.give_up_after_hours", "A delivery that fails for so long becomes a dead letter."),
+];
+
+/// Environment variables that are not settings.
+const OTHER_VARIABLES: [&str; 5] =
+    ["TESSERA_CONFIG", "TESSERA_DATA_DIR", "TESSERA_URL", "TESSERA_TOKEN", "TESSERA_LOG_LEVEL"];
+
+impl Settings {
+    /// Reads settings: `file` if given, then the environment.
+    pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        Self::layered(file, std::env::vars().filter(|(name, _)| name.starts_with("TESSERA_")))
+    }
+
+    fn layered(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut table = match file {
+            None => toml::Table::new(),
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| Failure::new("TES-C001", format!("cannot read settings `{}`", file.display()), "check the path and permissions of the settings file"))?;
+                text.parse().map_err(|error| bad(&format!("`{}`", file.display()), &error))?
+            }
+        };
+        for (name, value) in variables {
+            if OTHER_VARIABLES.contains(&name.as_str()) || name == "TESSERA_BIN" {
+                continue;
+            }
+            let path = name.trim_start_matches("TESSERA_").to_lowercase();
+            let Some((section, key)) = path.split_once("__") else {
+                let hint = "settings are written TESSERA_SECTION__KEY, for example TESSERA_SERVER__LISTEN";
+                return Err(Failure::new("TES-C001", format!("environment variable `{name}` is not a setting"), hint).into());
+            };
+            let value = value.parse::<i64>().map_or_else(|_| toml::Value::String(value), toml::Value::Integer);
+            let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if let Some(section) = section.as_table_mut() {
+                section.insert(key.to_owned(), value);
+            }
+        }
+        let from = file.map_or_else(|| "the environment".to_owned(), |file| format!("`{}` and the environment", file.display()));
+        let settings: Self = table.try_into().map_err(|error| bad(&from, &error))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let zero = [
+            ("server.connections_max", self.server.connections_max == 0),
+            ("server.request_timeout_seconds", self.server.request_timeout_seconds == 0),
+            ("server.in_flight_mib_max", self.server.in_flight_mib_max == 0),
+            ("log.segment_mib", self.log.segment_mib == 0),
+            ("pipeline.dedup_window_hours", self.pipeline.dedup_window_hours == 0),
+        ];
+        match zero.iter().find(|(_, is_zero)| *is_zero) {
+            Some((name, _)) => {
+                Err(Failure::new("TES-C001", format!("setting `{name}` is 0"), "use 1 or more").into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Every setting with its default, by path.
+    pub(crate) fn defaults() -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        let Ok(toml::Value::Table(sections)) = toml::Value::try_from(Self::default()) else { return found };
+        for (section, keys) in sections {
+            for (key, value) in keys.as_table().into_iter().flatten() {
+                found.insert(format!("{section}.{key}"), value.to_string());
+            }
+        }
+        found
+    }
+}
+
+fn bad(from: &str, error: &toml::de::Error) -> anyhow::Error {
+    let what = format!("settings in {from} cannot be used: {}", error.to_string().trim());
+    Failure::new("TES-C001", what, "docs/reference/settings.md lists every setting").into()
+}
+
+/// The data folder to use when none is named.
+pub(crate) fn default_data_dir() -> PathBuf {
+    PathBuf::from("data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn every_setting_has_a_line_in_the_reference() {
+        let described: Vec<_> = REFERENCE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut sorted = described.clone();
+        sorted.sort();
+        assert_eq!(sorted, Settings::defaults().into_keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tessera.toml");
+        std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:1\"\nconnections_max = 5\n").unwrap();
+        let settings =
+            Settings::layered(Some(&file), vars(&[("TESSERA_SERVER__LISTEN", "127.0.0.1:2")])).unwrap();
+        assert_eq!(settings.server.listen.port(), 2);
+        assert_eq!(settings.server.connections_max, 5);
+    }
+
+    #[test]
+    fn unknown_keys_fail_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tessera.toml");
+        std::fs::write(&file, "[server]\nport = 1\n").unwrap();
+        let error = Settings::layered(Some(&file), vars(&[])).unwrap_err().to_string();
+        assert!(error.contains("unknown field `port`"), "{error}");
+        let error = Settings::layered(None, vars(&[("TESSERA_PORT", "1")])).unwrap_err().to_string();
+        assert!(error.contains("TESSERA_PORT"), "{error}");
+        let error = Settings::layered(None, vars(&[("TESSERA_LOG__SIZE", "1")])).unwrap_err().to_string();
+        assert!(error.contains("unknown field `size`"), "{error}");
+    }
+}
