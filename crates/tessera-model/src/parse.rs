@@ -86,6 +86,9 @@ pub fn parse_body(
         return Ok(vec![parse_event(raw, entrance, 0, &whole, context)]);
     }
     let batch: wire::Batch<'_> = serde_json::from_str(text).map_err(|e| reject(&e))?;
+    if !is_object(text) {
+        return Err(Reject::new(RejectCode::WrongType, "the body is not an object", text.as_bytes()));
+    }
     let sent_at = match batch.sent_at.map(timestamp) {
         None => None,
         Some(Ok(at)) => at,
@@ -143,7 +146,15 @@ impl From<IdentifierError> for Problem {
     }
 }
 
+/// Serde reads a list as a struct too, its members in order of the fields: no client means that.
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
 fn check_text(text: &str, is_lossy: bool) -> Result<(), Problem> {
+    if !is_object(text) {
+        return Err(Problem(RejectCode::WrongType, "the event is not an object".to_owned()));
+    }
     if text.len() > EVENT_BYTES_MAX {
         let reason = format!("the event has {} bytes, the limit is {EVENT_BYTES_MAX}", text.len());
         return Err(Problem(RejectCode::EventTooLarge, reason));

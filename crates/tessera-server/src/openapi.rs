@@ -92,12 +92,21 @@ impl Modify for Aliases {
         });
         let config = ("/sourceConfig/", paths.get("/sourceConfig").cloned());
         for (path, item) in aliases.chain([config]).collect::<Vec<_>>() {
-            let Some(mut item) = item else { continue };
-            // Operation ids must be unique.
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-                operation.operation_id = Some(path.trim_matches('/').replace('/', "_"));
+            if let Some(item) = item {
+                paths.insert(path.to_owned(), item);
             }
-            paths.insert(path.to_owned(), item);
+        }
+        // Handlers of different modules share names, and operation ids must be unique.
+        for (path, item) in paths {
+            let name = path.trim_matches('/').replace(['{', '}'], "").replace(['/', '-', '.'], "_");
+            let slash = if path.ends_with('/') { "_slash" } else { "" };
+            for (method, operation) in
+                [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put)]
+            {
+                if let Some(operation) = operation {
+                    operation.operation_id = Some(format!("{method}_{name}{slash}"));
+                }
+            }
         }
     }
 }

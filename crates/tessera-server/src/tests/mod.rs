@@ -1,1 +1,10 @@
-//! Tests of the whole shell.
+//! Tests of the whole shell: the real router, pipeline and couriers over a log and a store in memory.
+
+mod access;
+mod admin;
+mod bad_input;
+mod ingest;
+mod live;
+mod rejects;
+mod serving;
+mod world;
