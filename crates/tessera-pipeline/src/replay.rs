@@ -66,11 +66,11 @@ pub fn replay_into<L: Log, S: Store>(
     key: &HashKey,
     clock: &Arc<dyn Clock>,
     upto: Position,
+    options: PipelineOptions,
     mut progress: impl FnMut(Position),
 ) -> Result<(), PipelineError> {
     const CHECKPOINT_DIRTY_BYTES: u64 = 64 * 1024 * 1024;
     const CHECKPOINT_LOG_BYTES: u64 = 256 * 1024 * 1024;
-    let options = PipelineOptions::default();
     let mut pipeline =
         Pipeline::open(Arc::clone(log), Arc::clone(store), key.clone(), Arc::clone(clock), options)?;
     while pipeline.step(upto)? > 0 {

@@ -74,6 +74,7 @@ pub struct Runner {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     progress: Arc<Progress>,
+    quiet: Arc<Mutex<()>>,
 }
 
 impl Runner {
@@ -93,7 +94,7 @@ impl Runner {
         let (forward, items) = crossbeam_channel::unbounded();
         let progress = Arc::new(Progress::default());
         progress.moved_to(pipeline.position());
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, quiet) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(())));
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(format!("tessera-{name}")).spawn(work)
         };
@@ -105,20 +106,26 @@ impl Runner {
         })?;
         let process = spawn("pipeline", {
             let (progress, stop, metrics) = (Arc::clone(&progress), Arc::clone(&stop), Arc::clone(&metrics));
-            let store = Arc::clone(&store);
-            Box::new(move || Process { pipeline, store, items, progress, stop, metrics }.run())
+            let (store, quiet) = (Arc::clone(&store), Arc::clone(&quiet));
+            Box::new(move || Process { pipeline, store, items, progress, stop, metrics, quiet }.run())
         })?;
         let checkpoint = spawn("checkpoint", {
             let (progress, stop) = (Arc::clone(&progress), Arc::clone(&stop));
             Box::new(move || checkpoint_loop(store.as_ref(), clock.as_ref(), &metrics, &progress, &stop))
         })?;
-        Ok((appender, Self { stop, threads: vec![append, process, checkpoint], progress }))
+        Ok((appender, Self { stop, threads: vec![append, process, checkpoint], progress, quiet }))
     }
 
     /// How far the pipeline is.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// While this is locked the pipeline waits, so that the state can be read as of one position.
+    #[must_use]
+    pub fn quiet(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.quiet)
     }
 
     /// Waits until everything submitted is processed and a last checkpoint is written. Every [`Appender`] must be
@@ -147,6 +154,7 @@ struct Process<L, S> {
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
     metrics: Arc<PipelineMetrics>,
+    quiet: Arc<Mutex<()>>,
 }
 
 impl<L: Log, S: Store> Process<L, S> {
@@ -173,6 +181,8 @@ impl<L: Log, S: Store> Process<L, S> {
 
     fn process(&mut self, batch: Vec<Item>) {
         let Some(end) = batch.last().map(|item| item.next) else { return };
+        let quiet = Arc::clone(&self.quiet);
+        let _processing = quiet.lock();
         let mut result = self.pipeline.process(batch);
         let mut pause = TICK;
         while let Err(error) = result {

@@ -27,6 +27,9 @@ pub(crate) struct Global {
     /// Its admin token; otherwise the one in the data folder.
     #[arg(long, global = true, env = "TESSERA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Settings file (TOML); `docs/reference/settings.md` lists what it may say.
+    #[arg(long, global = true, env = "TESSERA_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Print JSON instead of text for people.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -90,17 +93,14 @@ pub(crate) enum Command {
     /// Print a generated reference page.
     #[command(hide = true)]
     Docs {
-        /// cli, settings, metrics, openapi or workspace.
-        page: String,
+        /// Which page.
+        page: crate::commands::docs::Page,
     },
 }
 
 /// `tessera serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Settings file (TOML); `docs/reference/settings.md` lists what it may say.
-    #[arg(long, env = "TESSERA_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
     /// Address and port; port 0 takes a free one. Over the setting `server.listen`.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,

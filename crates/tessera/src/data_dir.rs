@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tessera_model::{HashKey, Secret};
-use tessera_store::{Log as _, LogError, Store as _};
+use tessera_store::{Log as _, Store as _};
 use tessera_store_embedded::{EmbeddedStore, FolderLock, SegmentLog, SegmentLogOptions, StoreOptions};
 
 use crate::output::Failure;
@@ -31,7 +31,12 @@ impl DataDir {
     /// Opens the folder, making it and its keys when they are not there.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         make_folder(path)?;
-        let lock = FolderLock::acquire(path).map_err(coded)?;
+        let lock = FolderLock::acquire(path)?;
+        if path.join("log").exists() && !path.join("hash.key").exists() {
+            let what = format!("`{}` is missing beside a log", path.join("hash.key").display());
+            let hint = "restore the file from a backup: without it nobody in the store can be found";
+            return Err(Failure::new("TES-C003", what, hint).into());
+        }
         let (key, _) = secret_file(&path.join("hash.key"))?;
         let (token, is_new) = secret_file(&path.join("admin.token"))?;
         let bytes = parse_hex(&key).ok_or_else(|| {
@@ -43,7 +48,7 @@ impl DataDir {
 
     pub(crate) fn open_log(&self, settings: &Settings) -> anyhow::Result<SegmentLog> {
         let options = SegmentLogOptions { segment_bytes: settings.log.segment_mib * 1024 * 1024 };
-        SegmentLog::open(&self.path.join("log"), options).map_err(coded)
+        Ok(SegmentLog::open(&self.path.join("log"), options)?)
     }
 
     pub(crate) fn open_store(&self, settings: &Settings) -> anyhow::Result<EmbeddedStore> {
@@ -59,10 +64,7 @@ impl DataDir {
 pub(crate) fn open_store(folder: &Path, settings: &Settings) -> anyhow::Result<EmbeddedStore> {
     let cache = settings.store.cache_mib * 1024 * 1024;
     let options = StoreOptions { cache_bytes: cache, ..StoreOptions::default() };
-    EmbeddedStore::open(folder, options).map_err(|error| {
-        let code = error.code();
-        anyhow::Error::new(error).context(code)
-    })
+    Ok(EmbeddedStore::open(folder, options)?)
 }
 
 /// A store that knows more than the log means that the log has lost its end: going on would count anew what the
@@ -75,11 +77,6 @@ pub(crate) fn check_agreement(log: &SegmentLog, store: &EmbeddedStore) -> anyhow
         return Err(Failure::new("TES-S023", what, hint).into());
     }
     Ok(())
-}
-
-fn coded(error: LogError) -> anyhow::Error {
-    let code = error.code();
-    anyhow::Error::new(error).context(code)
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

@@ -43,7 +43,11 @@ pub(crate) fn note(text: impl Display) {
 
 /// Prints why a command failed: what, then each cause, then what to do.
 pub(crate) fn error(error: &anyhow::Error) {
-    note(format_args!("error: {error}"));
+    let code = code_of(error.root_cause()).or_else(|| error.chain().find_map(code_of));
+    match code {
+        Some(code) => note(format_args!("error: {code}: {error}")),
+        None => note(format_args!("error: {error}")),
+    }
     for cause in error.chain().skip(1) {
         note(format_args!("  because: {cause}"));
     }
@@ -53,11 +57,26 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
+/// The code of an error that does not print it itself.
+fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use tessera_pipeline::{PipelineError, SnapshotError};
+    use tessera_store::{LogError, StoreError};
+    error
+        .downcast_ref::<LogError>()
+        .map(LogError::code)
+        .or_else(|| error.downcast_ref::<StoreError>().map(StoreError::code))
+        .or_else(|| error.downcast_ref::<PipelineError>().map(PipelineError::code))
+        .or_else(|| error.downcast_ref::<SnapshotError>().map(SnapshotError::code))
+}
+
 fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     use tessera_pipeline::{PipelineError, SnapshotError};
     use tessera_store::{LogError, StoreError};
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return Some(failure.hint.clone());
+    }
+    if let Some(refusal) = error.downcast_ref::<crate::client::Refusal>() {
+        return Some(refusal.hint());
     }
     let hint = error
         .downcast_ref::<LogError>()

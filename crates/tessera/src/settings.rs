@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -183,11 +183,6 @@ impl Settings {
 fn bad(from: &str, error: &toml::de::Error) -> anyhow::Error {
     let what = format!("settings in {from} cannot be used: {}", error.to_string().trim());
     Failure::new("TES-C001", what, "docs/reference/settings.md lists every setting").into()
-}
-
-/// The data folder to use when none is named.
-pub(crate) fn default_data_dir() -> PathBuf {
-    PathBuf::from("data")
 }
 
 #[cfg(test)]

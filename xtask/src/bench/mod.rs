@@ -1,16 +1,31 @@
 //! `cargo xtask bench`: what Tessera reaches on this machine.
+//!
+//! Each bench prints a table for people or, with `--json`, one line per figure:
+//! `{"figure": NAME, "value": NUMBER, "unit": UNIT}`. Figures are stated with the machine and the load; ratios are
+//! against a bare loop run in the same session.
 
-use anyhow::{Result, bail};
-use clap::Args;
+mod figures;
+mod ingest;
+mod server;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
 
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The bench and its options, `ingest --json` say.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    bench: Vec<String>,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Events in: throughput, latency, memory, disk, crashes.
+    Ingest(ingest::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    bail!("there is no bench `{}` in this version", arguments.bench.join(" "))
+    match &arguments.bench {
+        Bench::Ingest(arguments) => ingest::run(arguments),
+    }
 }

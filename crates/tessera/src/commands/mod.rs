@@ -2,7 +2,7 @@
 
 pub(crate) mod demo;
 mod destination;
-mod docs;
+pub(crate) mod docs;
 pub(crate) mod import;
 mod live;
 mod profile;
@@ -34,12 +34,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),
-        Command::Docs { page } => docs::run(&page),
+        Command::Docs { page } => docs::run(page),
     }
 }
 
 fn run_server(global: &Global, serve: &Serve) -> anyhow::Result<()> {
-    let mut settings = Settings::read(serve.config.as_deref())?;
+    let mut settings = Settings::read(global.config.as_deref())?;
     if let Some(listen) = serve.listen {
         settings.server.listen = listen;
     }

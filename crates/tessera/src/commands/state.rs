@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// Replays the log, from the oldest snapshot kept, into a fresh store and compares the state hash.
 pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
     existing(&global.data_dir)?;
-    let settings = Settings::read(None)?;
+    let settings = Settings::read(global.config.as_deref())?;
     let data = DataDir::open(&global.data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let log = Arc::new(data.open_log(&settings)?);
@@ -63,7 +63,7 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
 /// Makes the store anew from the log.
 pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Result<()> {
     existing(&global.data_dir)?;
-    let settings = Settings::read(None)?;
+    let settings = Settings::read(global.config.as_deref())?;
     let data = DataDir::open(&global.data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let log = Arc::new(data.open_log(&settings)?);
