@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::metrics::HttpCounters;
 
 /// How long an order waits for the pipeline before it answers that it is not done yet.
-const SETTLE_MAX: Duration = Duration::from_secs(10);
+pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(10);
 /// Most bytes of bodies that may be read at once, besides those already on their way to the log.
 const READING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Profile lists may walk the whole store: so many at once, the others wait.
@@ -81,7 +81,7 @@ pub(crate) struct Shared<L, S> {
     /// The second and how many refusals it has recorded.
     pub(crate) refusals: Mutex<(u64, u32)>,
     /// One change of the workspace at a time: each is checked against the one before it.
-    pub(crate) workspace: tokio::sync::Mutex<()>,
+    pub(crate) workspace: Arc<tokio::sync::Mutex<()>>,
     pub(crate) lists: Semaphore,
 }
 
@@ -95,7 +95,7 @@ impl<L: Log, S: Store> Shared<L, S> {
             reading_bytes: AtomicU64::new(0),
             unrecorded_refusals: AtomicU64::new(0),
             refusals: Mutex::new((0, 0)),
-            workspace: tokio::sync::Mutex::new(()),
+            workspace: Arc::new(tokio::sync::Mutex::new(())),
             lists: Semaphore::new(LISTS_MAX),
         })
     }
@@ -186,11 +186,19 @@ impl Drop for Held<'_> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => {
-            tracing::error!("a request ended in a panic: {error}");
-            Err(ApiError::Internal)
-        }
-    }
+    finished(tokio::task::spawn_blocking(work).await)
+}
+
+/// Runs `work` to its end even if the client goes away meanwhile: an order must not be left half done.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    finished(tokio::spawn(work).await)
+}
+
+fn finished<T>(done: Result<Result<T, ApiError>, tokio::task::JoinError>) -> Result<T, ApiError> {
+    done.unwrap_or_else(|error| {
+        tracing::error!("a request did not come to its end: {error}");
+        Err(ApiError::Internal)
+    })
 }

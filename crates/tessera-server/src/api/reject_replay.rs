@@ -15,7 +15,7 @@ use super::profiles::path;
 use super::rejects::{load, parse_id};
 use crate::error::{ApiError, ErrorAnswer};
 use crate::ingest::{self, Submitted};
-use crate::shared::App;
+use crate::shared::{App, to_the_end};
 
 /// What a replay came to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,6 +44,10 @@ pub(crate) async fn replay<L: Log, S: Store>(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Replayed>, ApiError> {
     let id = parse_id(&path(id)?)?;
+    to_the_end(send_again(app, id)).await.map(Json)
+}
+
+async fn send_again<L: Log, S: Store>(app: App<L, S>, id: RejectId) -> Result<Replayed, ApiError> {
     let row = load(&app, id).await?;
     let rules = app.parts.rules.load_full();
     if rules.source(&row.source).is_none() {
@@ -57,7 +61,7 @@ pub(crate) async fn replay<L: Log, S: Store>(
     ingest::append(&app, record, (rules.version, parsed)).await?;
     let position = app.order(Operation::CloseReject { position: id.position, index: id.index }).await?;
     app.settle(position).await?;
-    Ok(Json(Replayed { success: true, accepted, closed: true }))
+    Ok(Replayed { success: true, accepted, closed: true })
 }
 
 /// The payload as it would come from a client.

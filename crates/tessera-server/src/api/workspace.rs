@@ -1,20 +1,23 @@
 //! The workspace: what there is, what a change would do, and the change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::Uri;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tessera_connect::connector;
 use tessera_model::{DestinationDocument, Document, Operation, Problem, Rules, Workspace};
-use tessera_store::{Log, Store};
+use tessera_pipeline::{Courier, Progress};
+use tessera_store::{Log, Position, Store};
 use utoipa::ToSchema;
 
 use super::{Params, describe, read_json};
 use crate::error::{ApiError, ErrorAnswer};
-use crate::shared::{App, blocking};
+use crate::shared::{App, SETTLE_MAX, blocking, to_the_end};
 
 /// The workspace in force.
 #[derive(Serialize, ToSchema)]
@@ -108,20 +111,55 @@ pub(crate) async fn apply<L: Log, S: Store>(
 ) -> Result<Json<WorkspaceDiff>, ApiError> {
     let prune = parse_prune(&uri)?;
     let order: WorkspaceOrder = read_json(&app, request).await?;
-    let turn = app.workspace.lock().await;
+    to_the_end(change(app, order.documents, prune)).await.map(Json)
+}
+
+async fn change<L: Log, S: Store>(
+    app: App<L, S>,
+    documents: Vec<Value>,
+    prune: bool,
+) -> Result<WorkspaceDiff, ApiError> {
+    let turn = Arc::clone(&app.workspace).lock_owned().await;
     let rules = app.parts.rules.load_full();
-    let workspace = plan(&rules, order.documents, prune)?;
+    let workspace = plan(&rules, documents, prune)?;
     let diff = compare(&rules.workspace, &workspace);
     if diff.added.is_empty() && diff.changed.is_empty() && diff.removed.is_empty() {
-        return Ok(Json(diff));
+        return Ok(diff);
     }
     let documents = workspace.documents().cloned().collect();
     let position = app.order(Operation::Apply { documents }).await?;
-    app.settle(position).await?;
-    drop(turn);
+    let settled = app.settle(position).await;
+    let (progress, courier) = (Arc::clone(&app.parts.progress), Arc::clone(&app.parts.courier));
+    // Holds no way into the log: the server can stop meanwhile.
+    let follow = async move {
+        let followed = follow(progress, courier, position).await;
+        drop(turn);
+        followed
+    };
+    match settled {
+        Ok(()) => follow.await.map(|()| diff),
+        Err(error) => {
+            // The answer is that it is not done yet; the couriers follow when it is.
+            drop(tokio::spawn(follow));
+            Err(error)
+        }
+    }
+}
+
+/// Lets the couriers follow the workspace once the pipeline works by it.
+async fn follow<S: Store>(
+    progress: Arc<Progress>,
+    courier: Arc<Mutex<Courier<S>>>,
+    position: Position,
+) -> Result<(), ApiError> {
+    let mut is_applied = false;
+    while !is_applied {
+        let progress = Arc::clone(&progress);
+        is_applied = blocking(move || Ok(progress.wait_past(position, SETTLE_MAX))).await?;
+    }
     blocking(move || {
-        app.parts.courier.lock().follow();
-        Ok(Json(diff))
+        courier.lock().follow();
+        Ok(())
     })
     .await
 }

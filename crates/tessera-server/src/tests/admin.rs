@@ -1,5 +1,7 @@
 //! Profiles, splits, the workspace, destinations.
 
+use std::task::Poll;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -288,4 +290,18 @@ async fn totals_count_events_and_positions() {
         (&json!(0), &json!(3), &json!(3))
     );
     assert!(totals["log_bytes"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_workspace_is_changed_to_the_end_when_its_sender_goes_away() {
+    let world = World::new();
+    let order = json!({"documents": [{"kind": "Destination", "name": "files", "type": "jsonl", "purpose": "service"}]});
+    let mut request = Box::pin(world.put("/api/v1/workspace", &order));
+    let is_done = std::future::poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_ready())).await;
+    assert!(!is_done, "the order is on its way");
+    drop(request);
+    // The next change waits for the one before it.
+    let diff = world.put("/api/v1/workspace", &order).await.json();
+    assert_eq!(diff, json!({"added": [], "changed": [], "removed": [], "unchanged": 5}));
+    assert_eq!(world.get("/api/v1/destinations").await.json()["destinations"][0]["name"], "files");
 }
