@@ -1,10 +1,13 @@
 //! Over a socket: connections, stopping.
 
+use axum::Extension;
+use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::world::World;
+use crate::edge::Stopping;
 use crate::{Limits, serve_limited};
 
 struct Serving {
@@ -109,4 +112,16 @@ async fn a_head_without_end_is_refused() {
     read_until(&mut stream, "431").await;
     serving.stop.send(()).unwrap();
     serving.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopping_is_not_ready_but_still_healthy() {
+    let mut world = World::new();
+    let (stop, stopping) = watch::channel(false);
+    world.router = world.router.clone().layer(Extension(Stopping(stopping)));
+    assert_eq!(world.call("GET", "/ready", &[], "").await.status, StatusCode::OK);
+    stop.send_replace(true);
+    let ready = world.call("GET", "/ready", &[], "").await;
+    assert_eq!((ready.status, ready.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "TES-H010"));
+    assert_eq!(world.call("GET", "/health", &[], "").await.status, StatusCode::OK);
 }
