@@ -1,22 +1,17 @@
 //! `tessera import`: rows of a file become events of a source.
+//!
+//! The rows and their mapping are in [`rows`], which knows no server. Here: options, the journal, and the thread
+//! that sends while this one reads.
 
-use std::path::PathBuf;
+mod assemble;
+mod journal;
+mod options;
+mod report;
+mod rows;
+mod run;
+mod send;
 
-use clap::Args;
+#[cfg(test)]
+mod tests;
 
-use crate::cli::Global;
-use crate::output::Failure;
-
-/// `tessera import`.
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The file: CSV, JSON Lines or Parquet.
-    file: PathBuf,
-}
-
-impl Import {
-    pub(crate) fn run(&self, _global: &Global) -> anyhow::Result<()> {
-        let what = format!("cannot import `{}` yet", self.file.display());
-        Err(Failure::new("TES-M001", what, "").into())
-    }
-}
+pub(crate) use self::options::Import;
