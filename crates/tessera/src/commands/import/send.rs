@@ -21,6 +21,8 @@ const REJECTS_BYTES_MAX: usize = 200_000;
 const WAIT_SECONDS_MAX: u64 = 600;
 /// Longest pause between two tries.
 const PAUSE_SECONDS_MAX: u64 = 30;
+/// The pause from which on a busy server is mentioned.
+const WORTH_A_WORD_SECONDS: u64 = 4;
 /// How many batches may pass before the journal is saved.
 const BATCHES_PER_SAVE: u32 = 20;
 
@@ -129,12 +131,17 @@ impl Sender<'_> {
             let error = match attempt() {
                 Answer::Yes(answer) => return Ok(answer),
                 Answer::No(refusal) => return Err(refused(refusal)),
+                // A moment's back-pressure is how a busy server works, and not worth a word.
                 Answer::Busy(refusal) => {
-                    (self.on_wait)("the server is busy: waiting");
+                    if pause == WORTH_A_WORD_SECONDS {
+                        (self.on_wait)("the server is busy: waiting");
+                    }
                     anyhow::Error::new(refusal)
                 }
                 Answer::Away(error) => {
-                    (self.on_wait)("the server cannot be reached: waiting");
+                    if waited == 0 {
+                        (self.on_wait)("the server cannot be reached: waiting");
+                    }
                     error
                 }
             };

@@ -21,6 +21,8 @@ pub(crate) struct CsvRows {
     start: usize,
     end: usize,
     is_end: bool,
+    /// Met while looking for the delimiter, to be told when the rows before it are read.
+    error: Option<std::io::Error>,
     fields: Vec<u8>,
     ends: Vec<usize>,
     raw: Vec<u8>,
@@ -44,12 +46,14 @@ impl CsvRows {
     /// No header, or a quote that is never closed.
     pub(crate) fn new(mut input: Box<dyn Read + Send>, delimiter: Option<u8>) -> Result<Self, Trouble> {
         let mut buffer = vec![0; BUFFER_BYTES];
-        let (mut end, mut is_end) = (0, false);
-        while end < SAMPLE_BYTES && !is_end {
-            let read =
-                read(&mut input, buffer.get_mut(end..).unwrap_or_default()).map_err(|e| damaged(0, &e))?;
-            is_end = read == 0;
-            end += read;
+        let (mut end, mut is_end, mut error) = (0, false, None);
+        while end < SAMPLE_BYTES && !is_end && error.is_none() {
+            match read(&mut input, buffer.get_mut(end..).unwrap_or_default()) {
+                Ok(0) => is_end = true,
+                Ok(read) => end += read,
+                // The rows before it come first.
+                Err(met) => error = Some(met),
+            }
         }
         let delimiter = delimiter.unwrap_or_else(|| detect(buffer.get(..end).unwrap_or_default()));
         let mut rows = Self {
@@ -60,6 +64,7 @@ impl CsvRows {
             start: 0,
             end,
             is_end,
+            error,
             fields: vec![0; 4096],
             ends: vec![0; 64],
             raw: Vec::new(),
@@ -139,8 +144,7 @@ impl CsvRows {
         let mut line = None;
         loop {
             if self.start == self.end && !self.is_end {
-                let read = read(&mut self.input, &mut self.buffer).map_err(|e| damaged(self.line, &e))?;
-                (self.start, self.end, self.is_end) = (0, read, read == 0);
+                self.fill()?;
             }
             let at_end = self.start == self.end;
             let (result, read, written, ended) = self.core.read_record(
@@ -176,6 +180,16 @@ impl CsvRows {
                 self.raw.truncate(ROW_BYTES_MAX);
             }
         }
+    }
+
+    fn fill(&mut self) -> Result<(), Trouble> {
+        let read = match self.error.take() {
+            Some(error) => Err(error),
+            None => read(&mut self.input, &mut self.buffer),
+        };
+        let read = read.map_err(|error| damaged(self.line, &error))?;
+        (self.start, self.end, self.is_end) = (0, read, read == 0);
+        Ok(())
     }
 
     /// Takes `read` bytes out of the buffer, counting lines.

@@ -33,7 +33,8 @@ pub(crate) fn decode(
     named: Option<&str>,
 ) -> Result<(Box<dyn Read + Send>, &'static str, How), Trouble> {
     let mut head = Vec::new();
-    input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut head).map_err(|error| super::damaged(0, &error))?;
+    // What was read before an error is told as rows first.
+    let error = input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut head).err();
     let (encoding, how, mark) = match (Encoding::for_bom(&head), named) {
         (Some((encoding, length)), _) => (encoding, How::Mark, length),
         (None, Some(name)) => (by_name(name)?, How::Named, 0),
@@ -41,10 +42,25 @@ pub(crate) fn decode(
     };
     let mut head = Cursor::new(head);
     head.set_position(mark as u64);
-    let whole = head.chain(input);
+    let whole = head.chain(Failing { error, input });
     let decoded: Box<dyn Read + Send> =
         if encoding == UTF_8 { Box::new(whole) } else { Box::new(Transcoded::new(whole, encoding)) };
     Ok((decoded, encoding.name(), how))
+}
+
+/// Fails once, where an error was met ahead of its time.
+struct Failing<R> {
+    error: Option<std::io::Error>,
+    input: R,
+}
+
+impl<R: Read> Read for Failing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.input.read(buffer),
+        }
+    }
 }
 
 fn by_name(name: &str) -> Result<&'static Encoding, Trouble> {

@@ -78,7 +78,7 @@ fn object(raw: &[u8]) -> Result<Cells<'_>, String> {
     }
     let raw: &RawValue = serde_json::from_str(text)
         .map_err(|error| format!("the line is not JSON at column {}: {}", error.column(), kind(&error)))?;
-    Shape::check(text).map_err(|error| format!("the line is {error}"))?;
+    Shape::check(text).map_err(|error| format!("the line is JSON that is not taken: {error}"))?;
     Ok(Cells::Json(raw))
 }
 

@@ -114,6 +114,7 @@ impl Column {
             .iter()
             .any(|word| ["id", "no", "nr", "key", "uuid", "number", "nummer", "kundennummer"].contains(word))
             || self.name.ends_with("Id")
+            || name.ends_with("nr")
             || self.name.ends_with("ID")
             || self.is_named(&["nummer", "number"]);
         is_named && self.is_unique() && !self.is_email() && !self.is_phone()

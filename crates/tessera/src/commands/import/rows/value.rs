@@ -48,7 +48,7 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// Its text: JSON strings unquoted, numbers and booleans as written.
+    /// Its text: JSON strings unquoted, numbers and booleans as written, `null` as nothing.
     pub(crate) fn text(self) -> Result<Cow<'a, str>, &'static str> {
         match self {
             Self::Missing => Ok(Cow::Borrowed("")),
@@ -57,6 +57,7 @@ impl<'a> Cell<'a> {
                 Some(b'"') => serde_json::from_str::<String>(raw.get())
                     .map(Cow::Owned)
                     .map_err(|_| "holds half of a surrogate pair, which is no text"),
+                Some(b'n') => Ok(Cow::Borrowed("")),
                 Some(b'{' | b'[') => Err("is an object or array, not a single value"),
                 _ => Ok(Cow::Borrowed(raw.get())),
             },
