@@ -73,54 +73,37 @@ impl Demo {
         let marker = self.claim(folder)?;
         let mut settings = Settings::read(None)?;
         settings.server.listen = self.listen;
-        let server = Server::start(folder, settings)?;
-        let outcome = self.show(folder, global.json, marker, &server);
-        match outcome {
-            Ok(()) if !self.no_serve => server.wait(),
-            Ok(()) => server.stop(),
-            Err(_) if server.was_interrupted() => {
-                server.stop()?;
-                let hint = "run the same command again: it goes on, and what is there is not counted twice";
-                Err(Failure::new("TES-C006", "interrupted before the year was loaded", hint).into())
-            }
-            Err(error) => {
-                server.stop()?;
-                Err(error)
-            }
-        }
-    }
-
-    fn show(&self, folder: &Path, is_json: bool, marker: Marker, server: &Server) -> anyhow::Result<()> {
         let say = |text: String| {
-            if !is_json {
+            if !global.json {
                 output::line(text);
             }
         };
         let people = count(u64::from(marker.people));
         say(format!("A shop's year, 2025: {people} people, seed {}, in {}", marker.seed, folder.display()));
-        let sights = match marker.sights.clone() {
+        let (figures, sights) = match &marker.sights {
             Some(sights) => {
                 say("It is loaded already; remove the folder to make another.".to_owned());
-                sights
+                (None, sights.clone())
             }
             None => {
-                let (figures, sights) = load(folder, &marker)?;
-                write_marker(folder, &Marker { sights: Some(sights.clone()), ..marker })?;
-                if is_json {
-                    crate::commands::print_json(&figures.json())?;
-                } else {
-                    figures.print();
-                }
-                sights
+                let (figures, sights) = fill(folder, &settings, &marker)?;
+                (Some(figures), sights)
             }
         };
-        if !is_json {
+        let server = Server::start(folder, settings)?;
+        if let Some(mut figures) = figures {
+            // The first server wrote a last checkpoint as it stopped: only now are the sizes those of everything.
+            figures.totals = Client::new(folder, None, None)?.get("/api/v1/totals")?;
+            if global.json { crate::commands::print_json(&figures.json())? } else { figures.print() }
+        }
+        if !global.json {
             report::print_sights(&sights, &program(), &folder.display().to_string(), server.url());
         }
-        if !self.no_serve {
-            say(format!("\nServing {} until Ctrl-C.", server.url()));
+        if self.no_serve {
+            return server.stop();
         }
-        Ok(())
+        say(format!("\nServing {} until Ctrl-C.", server.url()));
+        server.wait()
     }
 
     /// Makes the folder the demo's, unless it is somebody else's.
@@ -157,6 +140,21 @@ impl Demo {
     }
 }
 
+/// Loads the year into the folder, through a server that runs only for that.
+fn fill(folder: &Path, settings: &Settings, marker: &Marker) -> anyhow::Result<(Figures, Sights)> {
+    let server = Server::start(folder, settings.clone())?;
+    let loaded = load(folder, marker);
+    let is_interrupted = server.was_interrupted();
+    server.stop()?;
+    if is_interrupted {
+        let hint = "run the same command again: it goes on, and what is there is not counted twice";
+        return Err(Failure::new("TES-C006", "interrupted before the year was loaded", hint).into());
+    }
+    let (figures, sights) = loaded?;
+    write_marker(folder, &Marker { sights: Some(sights.clone()), ..marker.clone() })?;
+    Ok((figures, sights))
+}
+
 /// Applies the workspace, sends the year, reads the profiles back.
 fn load(folder: &Path, marker: &Marker) -> anyhow::Result<(Figures, Sights)> {
     let client = Client::new(folder, None, None)?;
@@ -175,7 +173,7 @@ fn load(folder: &Path, marker: &Marker) -> anyhow::Result<(Figures, Sights)> {
     bar.finish_and_clear();
     let totals = loader.settle()?;
     let (profiles, read_seconds) = load::read_back(&client)?;
-    let unified = Unified::of(year.truth(), &profiles);
+    let unified = Unified::of(year.truth(), &profiles, marker.people);
     let sights = Sights::of(year.truth(), &profiles, &totals);
     Ok((Figures { sent: loader.sent, totals, unified, read_seconds }, sights))
 }

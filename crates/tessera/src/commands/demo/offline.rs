@@ -5,32 +5,41 @@ use super::event::{Body, Moment, Scribe, Source};
 use super::json::Json;
 use super::names::{CALLS, PRODUCTS};
 use super::online::order;
-use super::person::{Household, Mail, Person, Phone};
+use super::person::{Card, Household, Mail, Person, Phone};
 use super::truth::PersonNumber;
 
 /// Receipts at the till.
 pub(super) fn till(seed: u64, week: u32, person: &Person, scribe: &mut Scribe) {
     let mut dice = Dice::new(seed, Topic::Till, person.number, week);
-    if !dice.permille(person.till_permille) {
-        return;
+    if dice.permille(person.till_permille) {
+        // Now and then the card is at home.
+        let card = person.card(week).filter(|_| dice.permille(960));
+        receipt(&mut dice, week, person.number, card, scribe);
     }
-    let Some(moment) = Moment::in_week(&mut dice, Source::Till, person.number, week) else { return };
-    let receipt = format!("R-{week:02}-{:07}", person.number);
+}
+
+/// A receipt of somebody whom the shop sees this once and never again.
+pub(super) fn passer_by(seed: u64, week: u32, number: PersonNumber, scribe: &mut Scribe) {
+    receipt(&mut Dice::new(seed, Topic::Till, number, week), week, number, None, scribe);
+}
+
+fn receipt(dice: &mut Dice, week: u32, number: PersonNumber, card: Option<&Card>, scribe: &mut Scribe) {
+    let Some(moment) = Moment::in_week(dice, Source::Till, number, week) else { return };
+    let receipt = format!("R-{week:02}-{:04}-{:04}", dice.below(10_000), number % 10_000);
     let basket: Vec<_> =
         (0..dice.between(1, 4)).map(|_| (dice.pick(&PRODUCTS), dice.between(1, 2))).collect();
     let mut properties = order(&receipt, &basket);
     properties.push(("till", dice.between(1, 6).into()));
-    let card = person.card(week).filter(|_| dice.permille(940));
     let body = Body::track("Order Completed");
     let body = match card {
         Some(card) => {
             properties.push(("loyalty_card", card.number.as_str().into()));
-            body.claim("loyalty_card", &card.number, person.number)
+            body.claim("loyalty_card", &card.number, number)
         }
         // Whoever pays without a card is known to nobody: the till makes an id for each receipt.
         None => {
-            let id = format!("till-{receipt}");
-            body.with("anonymousId", id.as_str()).claim("anonymous_id", &id, person.number)
+            let id = dice.uuid();
+            body.with("anonymousId", id.as_str()).claim("anonymous_id", &id, number)
         }
     };
     scribe.write(moment, body.with("properties", Json::Object(properties)));

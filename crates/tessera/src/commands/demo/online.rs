@@ -60,6 +60,10 @@ fn start<'a>(dice: &mut Dice, week: u32, home: &'a Household, person: &'a Person
 }
 
 fn visit(dice: &mut Dice, week: u32, mut session: Session<'_>, scribe: &mut Scribe) {
+    // The letter's links carry the address of whoever got it.
+    if session.person.gets_mail(week) && dice.permille(250) {
+        session.leave_address(dice, scribe);
+    }
     session.look(dice, scribe, "Home", "/");
     let customer = session.person.customer(week);
     let log_in_permille = customer.and_then(|customer| customer.log_in_permille);
@@ -69,9 +73,11 @@ fn visit(dice: &mut Dice, week: u32, mut session: Session<'_>, scribe: &mut Scri
         session.log_in(dice, scribe, &customer.id);
     }
     let mut basket = Vec::new();
-    for _ in 0..dice.between(1, 5) {
+    for _ in 0..dice.between(1, 4) {
         let product = dice.pick(&PRODUCTS);
-        session.look(dice, scribe, product.1, "/products");
+        if dice.permille(500) {
+            session.look(dice, scribe, product.1, "/products");
+        }
         session.track(dice, scribe, Body::track("Product Viewed").with("properties", line(product, 1)));
         if dice.permille(300) {
             let quantity = dice.between(1, 3);
@@ -132,7 +138,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// An order as a guest: an e-mail address and no customer number.
+    /// An e-mail address and no customer number: an order as a guest, a link in a letter.
     fn leave_address(&mut self, dice: &mut Dice, scribe: &mut Scribe) {
         let person = self.person;
         let email = person.other_email.as_deref().filter(|_| dice.permille(300)).unwrap_or(&person.email);

@@ -144,26 +144,26 @@ fn person(seed: u64, number: PersonNumber, place: &'static Place, family_name: N
     };
     let other_email = dice.permille(120).then(|| format!("{}.{number}@office.example.com", last.1));
     let mobile = dice.permille(850).then(|| phone(place, "77", number));
-    // Of 100 people 66 have a shop account, 18 are customers at the till only, 16 have no account at all.
+    // Of 100 people 70 have a shop account, 18 are customers at the till only, 12 have no account at all.
     let kind = dice.below(100);
-    let customer = (kind < 84).then(|| customer(&mut dice, number, kind < 66));
-    let card_permille = if kind < 66 {
+    let customer = (kind < 88).then(|| customer(&mut dice, number, kind < 70));
+    let card_permille = if kind < 70 {
         550
-    } else if kind < 84 {
+    } else if kind < 88 {
         850
     } else {
         60
     };
     let cards =
         if dice.permille(card_permille) { cards(&mut dice, number, customer.as_ref()) } else { Vec::new() };
-    let is_online = !(66..84).contains(&kind) || dice.permille(300);
+    let is_online = !(70..88).contains(&kind) || dice.permille(200);
     let browsing_permille = match dice.below(10) {
         _ if !is_online => 0,
-        0..=4 => dice.between(40, 110),
-        5..=8 => dice.between(110, 260),
-        _ => dice.between(260, 500),
+        0..=4 => dice.between(50, 110),
+        5..=8 => dice.between(110, 200),
+        _ => dice.between(200, 360),
     };
-    let till_permille = if cards.is_empty() { dice.between(0, 25) } else { dice.between(40, 260) };
+    let till_permille = if cards.is_empty() { dice.between(0, 8) } else { dice.between(40, 260) };
     let mail = mail(&mut dice);
     Person {
         number,
@@ -178,7 +178,7 @@ fn person(seed: u64, number: PersonNumber, place: &'static Place, family_name: N
         browsing_permille,
         till_permille,
         mail,
-        account: (kind < 66 && dice.permille(150)).then_some(number / 40),
+        account: (kind < 70 && dice.permille(150)).then_some(number / 40),
         customer,
     }
 }
@@ -193,7 +193,7 @@ fn customer(dice: &mut Dice, number: PersonNumber, has_password: bool) -> Custom
         }
     }
     let second = dice.permille(30).then(|| (later(dice), format!("C-{}", 900_000 + number)));
-    let log_in_permille = has_password.then(|| dice.between(250, 800));
+    let log_in_permille = has_password.then(|| dice.between(350, 900));
     Customer { id: format!("C-{}", 100_000 + number), since_week, log_in_permille, second, update_weeks }
 }
 
@@ -208,7 +208,7 @@ fn cards(dice: &mut Dice, number: PersonNumber, customer: Option<&Customer>) -> 
 
 /// Two to four anonymous ids over the year.
 fn devices(dice: &mut Dice) -> Vec<Device> {
-    let (mut devices, mut browsers) = (Vec::new(), dice.between(1, 3));
+    let (mut devices, mut browsers) = (Vec::new(), dice.pick(&[1, 1, 1, 2, 2, 2, 3]));
     if dice.permille(350) || browsers == 1 {
         devices.push(Device { anonymous_id: dice.uuid(), is_app: true, from_week: 0, until_week: WEEKS });
     } else if browsers == 2 && dice.permille(500) {
@@ -239,6 +239,14 @@ impl Person {
     /// The card in use in `week`.
     pub(super) fn card(&self, week: u32) -> Option<&Card> {
         self.cards.iter().find(|card| (card.from_week..card.until_week).contains(&week))
+    }
+
+    /// Whether the newsletter comes in `week`.
+    pub(super) fn gets_mail(&self, week: u32) -> bool {
+        match self.mail {
+            Mail::Given(since, until) => week > since && until.is_none_or(|until| week < until),
+            Mail::NeverAsked | Mail::Refused(_) => false,
+        }
     }
 
     /// The customer record, once there is one.

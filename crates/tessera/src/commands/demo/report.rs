@@ -32,12 +32,14 @@ pub(super) struct Unified {
     /// Identifiers that no listed profile has, for nobody may see them; each counts as a profile of its own.
     pub(super) unseen: u64,
     pub(super) people: u64,
+    /// People who bought once, without a name.
+    pub(super) passers_by: u64,
     /// Profiles that may be shown.
     pub(super) listed: u64,
 }
 
 impl Unified {
-    pub(super) fn of(truth: &Truth, profiles: &[Listed]) -> Self {
+    pub(super) fn of(truth: &Truth, profiles: &[Listed], people: u32) -> Self {
         let mut profile_of = std::collections::BTreeMap::new();
         for (profile, listed) in profiles.iter().enumerate() {
             profile_of.extend(listed.identifiers.iter().map(|identifier| (identifier.as_str(), profile)));
@@ -57,10 +59,12 @@ impl Unified {
             found.push((person, profile));
             best.push((person, reachable.get(identifier).copied().unwrap_or_default()));
         }
-        let people: std::collections::BTreeSet<_> = found.iter().map(|(person, _)| *person).collect();
+        let everybody: std::collections::BTreeSet<_> = found.iter().map(|(person, _)| *person).collect();
+        let known = everybody.range(..people).count();
         Self {
             measured: as_u64(found.len()),
-            people: as_u64(people.len()),
+            people: as_u64(known),
+            passers_by: as_u64(everybody.len() - known),
             listed: as_u64(profiles.len()),
             pairs: Pairs::count(found),
             reachable: Pairs::count(best),
@@ -135,6 +139,7 @@ impl Figures {
             "events_per_s": self.rate(),
             "totals": self.totals,
             "people": unified.people,
+            "passers_by": unified.passers_by,
             "precision": unified.pairs.precision(),
             "recall": unified.pairs.recall(),
             "f1": unified.pairs.f1(),
@@ -161,7 +166,8 @@ impl Figures {
         row("accepted", accepted, "joined a profile");
         row("duplicates", total("duplicates"), "sent twice, counted once");
         row("denied", sum(&self.totals, "denied"), &format!("no basis, no use: {}", denied.join(", ")));
-        let malformed = format!("{} were sent malformed; kept with the reason, to replay", count(sent.malformed));
+        let malformed =
+            format!("{} were sent malformed; kept with the reason, to replay", count(sent.malformed));
         row("rejected", sum(&self.totals, "rejected"), &malformed);
         let rate = format!("{:.0}", self.rate()).parse().unwrap_or_default();
         let took = format!("{:.1} s, every batch on disk before its answer", seconds(sent.nanos));
@@ -181,7 +187,8 @@ impl Figures {
 impl Unified {
     fn print(&self) {
         let percent = |share: f64| format!("{:.2} %", share * 100.0);
-        heading(&format!("One profile per person? {} people in truth", count(self.people)));
+        let (people, passers_by) = (count(self.people), count(self.passers_by));
+        heading(&format!("One profile per person? In truth {people} people, and {passers_by} passers-by"));
         let best = format!("the events themselves allow {} at most", percent(self.reachable.recall()));
         for (name, share, remark) in [
             ("precision", self.pairs.precision(), "of two identifiers in one profile, both are one person's"),

@@ -14,6 +14,8 @@ pub(super) struct Year {
     households: Vec<Household>,
     scribe: Scribe,
     next_week: u32,
+    /// People who bought once, without a name: numbered after all others.
+    passers_by: u32,
 }
 
 impl Year {
@@ -29,7 +31,7 @@ impl Year {
         }
         let mut scribe = Scribe::new(seed);
         households.iter().for_each(|home| tell(home, &mut scribe.truth));
-        Self { seed, people, households, scribe, next_week: 0 }
+        Self { seed, people, households, scribe, next_week: 0, passers_by: 0 }
     }
 
     pub(super) fn truth(&self) -> &Truth {
@@ -58,6 +60,11 @@ impl Year {
                 offline::till(seed, week, person, scribe);
                 offline::call_centre(seed, week, home, person, scribe);
             }
+        }
+        for _ in 0..=self.people / 150 {
+            let number = self.people.saturating_add(self.passers_by);
+            offline::passer_by(seed, week, number, scribe);
+            self.passers_by += 1;
         }
         self.have_mishaps(week);
         let mut written = std::mem::take(&mut self.scribe.written);
