@@ -11,7 +11,9 @@ use super::truth::PersonNumber;
 /// Receipts at the till.
 pub(super) fn till(seed: u64, week: u32, person: &Person, scribe: &mut Scribe) {
     let mut dice = Dice::new(seed, Topic::Till, person.number, week);
-    if dice.permille(person.till_permille) {
+    // People get the card at their first purchase.
+    let is_early = person.cards.iter().any(|card| week < card.from_week) && person.card(week).is_none();
+    if dice.permille(person.till_permille) && !is_early {
         // Now and then the card is at home.
         let card = person.card(week).filter(|_| dice.permille(960));
         receipt(&mut dice, week, person.number, card, scribe);

@@ -8,6 +8,7 @@ use tessera_model::{
 };
 
 use super::event::{Made, Source};
+use super::measure::Pairs;
 use super::truth::Owner;
 use super::year::Year;
 use super::*;
@@ -60,10 +61,19 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
-fn the_first_events_are_these() {
+fn the_first_event_of_each_source_is_this() {
     let (_, events) = whole(1);
-    let first: Vec<&str> = events.iter().take(5).map(|made| made.json.as_str()).collect();
-    insta::assert_snapshot!(first.join("\n"), @"");
+    let first =
+        |source: Source| events.iter().find(|made| made.source == source).map(|made| made.json.as_str());
+    let first: Vec<&str> = Source::ALL.into_iter().filter_map(first).collect();
+    insta::assert_snapshot!(first.join("\n"), @r#"
+    {"type":"consent","messageId":"newsletter-1-0000026","timestamp":"2025-01-06T17:03:53.581Z","consents":{"marketing.email":"refused"},"context":{"traits":{"email":"lea.beranger10@mail.example.org"}}}
+    {"type":"identify","messageId":"crm-1-0000137","timestamp":"2025-01-01T11:36:02.096Z","userId":"C-100038","traits":{"first_name":"Théo","last_name":"Chérif","email":"theo38@post.example.nte","phone":"+33770000038","loyalty_card":"29000000038","address":{"street":"impasse des Tilleuls 125","postal_code":"75011","city":"Paris","country":"FR"}}}
+    {"type":"page","messageId":"web-1-0000146","timestamp":"2025-01-01T10:18:59.671Z","name":"Home","properties":{"title":"Home","path":"/","url":"https://shop.example/"},"anonymousId":"d7374803-3951-45b4-b45e-59569987f8ee","context":{"library":{"name":"analytics.js","version":"1.84.3"},"locale":"ja-JP","userAgent":"Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Firefox/133.0"}}
+    {"type":"screen","messageId":"app-1-0000019","timestamp":"2025-01-01T16:10:07.845Z","name":"Home","anonymousId":"3dda50ef-dacd-4ec5-9f75-2b7e6746c75d","context":{"library":{"name":"analytics-kotlin","version":"1.84.3"},"locale":"pl-PL","userAgent":"TesseraShop/4.2 (Android 15)"}}
+    {"type":"track","messageId":"till-1-0000175","timestamp":"2025-01-02T10:03:27.168Z","event":"Order Completed","properties":{"order_id":"R-00-8636-0054","revenue":151.8,"currency":"EUR","products":[{"product_id":"P-1002","name":"Cast-iron pan 28 cm","category":"Kitchen","price":59.0,"quantity":1,"currency":"EUR"},{"product_id":"P-1002","name":"Cast-iron pan 28 cm","category":"Kitchen","price":59.0,"quantity":1,"currency":"EUR"},{"product_id":"P-1019","name":"Merino socks","category":"Clothing","price":16.9,"quantity":2,"currency":"EUR"}],"till":4,"loyalty_card":"29000000054"}}
+    {"type":"track","messageId":"callcentre-1-0000294","timestamp":"2025-01-16T15:31:02.911Z","event":"Call Logged","properties":{"reason":"delivery","note":"Parcel not arrived, carrier says delivered. Promised an answer by tomorrow.","duration_seconds":217,"agent":"agent-5"},"context":{"traits":{"phone":"004877000-0000"}}}
+    "#);
 }
 
 #[test]
@@ -183,4 +193,28 @@ fn a_folder_made_by_a_demo_goes_on_with_its_own_seed() {
     let first = demo().claim(folder.path()).unwrap();
     let again = Demo { seed: 9, ..demo() }.claim(folder.path()).unwrap();
     assert_eq!(first, again);
+}
+
+#[test]
+fn unification_is_measured_over_identifiers_of_one_person_alone() {
+    use super::load::Listed;
+    use super::truth::{Claim, Truth};
+    let mut truth = Truth::default();
+    let claim = |identifier: &str, person| Claim::new("x", identifier, person);
+    truth.learn(&[claim("a1", 1), claim("a2", 1)]);
+    truth.learn(&[claim("b1", 2), claim("tablet", 2)]);
+    truth.learn(&[claim("a1", 1), claim("tablet", 1)]);
+    truth.learn(&[claim("p", 10)]);
+    let listed = |identifiers: &[&str]| Listed {
+        identifiers: identifiers.iter().map(|one| format!("x:{one}")).collect(),
+        is_in_account: false,
+        has_consent: false,
+    };
+    let unified = Unified::of(&truth, &[listed(&["a1", "b1", "tablet"]), listed(&["p"])], 10);
+    assert_eq!(
+        (unified.people, unified.passers_by, unified.measured, unified.shared, unified.unseen),
+        (2, 1, 4, 1, 1)
+    );
+    assert_eq!(unified.pairs, Pairs { found: 1, real: 1, right: 0 });
+    assert_eq!(unified.reachable, Pairs { found: 1, real: 1, right: 1 });
 }
