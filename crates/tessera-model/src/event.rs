@@ -54,8 +54,9 @@ pub enum Call {
     },
     /// Two ids are one person.
     Alias {
-        /// The other id.
-        previous: Identified,
+        /// The other id, in each namespace that it may be of: the call does not say whether it is a user id or an
+        /// anonymous id. Not empty.
+        previous: Vec<Identified>,
     },
     /// The person said yes or no to purposes, and nothing else.
     Consent,

@@ -4,6 +4,8 @@
 pub const EVENT_BYTES_MAX: usize = 32 * 1024;
 /// Longest batch body, in bytes after decompression (Segment's own limit is 500 KB).
 pub const BATCH_BYTES_MAX: usize = 500 * 1024;
+/// Most events in one batch (Segment's own limit): a batch of nothing but commas must not become as many rejects.
+pub const BATCH_EVENTS_MAX: usize = 2_500;
 /// Longest `messageId`, in characters.
 pub const MESSAGE_ID_CHARS_MAX: usize = 100;
 /// Longest identifier value after normalisation, in bytes.

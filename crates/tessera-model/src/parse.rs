@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::event::{Call, Event, Identified, Trait};
 use crate::{
-    ConsentClaim, ConsentStatus, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName, FUTURE_MILLIS_MAX,
-    HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace, PreparedNamespace,
-    Reject, RejectCode, RequestId, Rules, Shape, SourceName, TRAITS_MAX, Timestamp, pick, pick_path, wire,
+    BATCH_EVENTS_MAX, ConsentClaim, ConsentStatus, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName,
+    FUTURE_MILLIS_MAX, HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace,
+    PreparedNamespace, Reject, RejectCode, RequestId, Rules, Shape, SourceName, TRAITS_MAX, Timestamp, pick,
+    pick_path, wire,
 };
 
 /// By which path a body came in.
@@ -88,6 +89,10 @@ pub fn parse_body(
     let batch: wire::Batch<'_> = serde_json::from_str(text).map_err(|e| reject(&e))?;
     if !is_object(text) {
         return Err(Reject::new(RejectCode::WrongType, "the body is not an object", text.as_bytes()));
+    }
+    if batch.batch.len() > BATCH_EVENTS_MAX {
+        let reason = format!("the batch has {} events, the limit is {BATCH_EVENTS_MAX}", batch.batch.len());
+        return Err(Reject::new(RejectCode::TooMany, reason, text.as_bytes()));
     }
     let sent_at = match batch.sent_at.map(timestamp) {
         None => None,
@@ -206,7 +211,7 @@ impl<'a> Draft<'a> {
                 return Err(Problem(RejectCode::UnknownCall, "the event has no `type`".to_owned()));
             }
         };
-        let call = self.call(name)?;
+        let call = self.call(name, &details)?;
         let identifiers = self.identifiers(&details, &call)?;
         let message_id = match &self.wire.message_id {
             Some(text) if !text.as_str().is_empty() => MessageId::parse(text.as_str())?,
@@ -234,11 +239,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn call(&self, name: &str) -> Result<Call, Problem> {
+    fn call(&self, name: &str, details: &wire::Context<'a>) -> Result<Call, Problem> {
         let missing =
             |field: &str| Problem(RejectCode::MissingField, format!("a {name} call needs `{field}`"));
         match name {
-            "identify" => Ok(Call::Identify { traits: self.traits()? }),
+            // Some clients (RudderStack's) send an identify's traits in its context only.
+            "identify" => {
+                let traits = self.wire.traits.filter(|raw| raw.get() != "null").or(details.traits);
+                Ok(Call::Identify { traits: self.traits(traits)? })
+            }
             "track" => match &self.wire.event {
                 Some(event) if !event.as_str().is_empty() => {
                     Ok(Call::Track { event: EventName::parse(event.as_str())? })
@@ -250,16 +259,16 @@ impl<'a> Draft<'a> {
             "group" => {
                 let id = self.wire.group_id.as_ref().ok_or_else(|| missing("groupId"))?;
                 let account = self.context.rules.namespaces.account(self.context.key, &id.0)?;
-                Ok(Call::Group { account, traits: self.traits()? })
+                Ok(Call::Group { account, traits: self.traits(self.wire.traits)? })
             }
             "alias" => {
                 let id = self.wire.previous_id.as_ref().ok_or_else(|| missing("previousId"))?;
-                self.previous(&id.0)?.map(|previous| Call::Alias { previous }).ok_or_else(|| {
-                    Problem(
-                        RejectCode::NoIdentifier,
-                        "previousId is blank or a value that says nothing".to_owned(),
-                    )
-                })
+                let previous = self.previous(&id.0)?;
+                if previous.is_empty() {
+                    let reason = "previousId is blank or a value that says nothing";
+                    return Err(Problem(RejectCode::NoIdentifier, reason.to_owned()));
+                }
+                Ok(Call::Alias { previous })
             }
             "consent" => Ok(Call::Consent),
             other => {
@@ -274,23 +283,18 @@ impl<'a> Draft<'a> {
         Ok(name.map(EventName::parse).transpose()?)
     }
 
-    /// Clients make anonymous ids as UUIDs; what looks like one is an anonymous id, everything else a user id.
-    fn previous(&self, value: &str) -> Result<Option<Identified>, Problem> {
+    /// The call does not say whether the other id is a user id or an anonymous id, and what is known so far must not
+    /// decide it, or order would matter. So it is both, and the one that no event ever names stays out of sight.
+    fn previous(&self, value: &str) -> Result<Vec<Identified>, Problem> {
         let namespaces = &self.context.rules.namespaces;
-        let is_uuid = value.len() == 36
-            && value.bytes().enumerate().all(|(i, b)| match i {
-                8 | 13 | 18 | 23 => b == b'-',
-                _ => b.is_ascii_hexdigit(),
-            });
-        let namespace = if is_uuid { namespaces.anonymous_id() } else { namespaces.user_id() };
-        match namespace {
-            Some(namespace) => Ok(namespace.identify(self.context.key, value)?),
-            None => Ok(None),
-        }
+        let mut found = Vec::with_capacity(2);
+        self.add(&mut found, namespaces.user_id(), Some(value))?;
+        self.add(&mut found, namespaces.anonymous_id(), Some(value))?;
+        Ok(found)
     }
 
-    fn traits(&self) -> Result<Vec<Trait>, Problem> {
-        let Some(raw) = self.wire.traits else { return Ok(Vec::new()) };
+    fn traits(&self, raw: Option<&RawValue>) -> Result<Vec<Trait>, Problem> {
+        let Some(raw) = raw else { return Ok(Vec::new()) };
         if raw.get() == "null" {
             return Ok(Vec::new());
         }
@@ -337,7 +341,9 @@ impl<'a> Draft<'a> {
                 }
                 let value = self.at_path(path, details);
                 // A malformed e-mail in a trait is a bad trait, not a bad event: the trait keeps it, no link is made.
-                let _: Result<(), Problem> = self.add(&mut found, Some(namespace), value.as_deref());
+                if self.add(&mut found, Some(namespace), value.as_deref()).is_err() {
+                    continue;
+                }
             }
         }
         if let Some(raw) = details.external_ids.filter(|raw| raw.get() != "null") {

@@ -54,7 +54,7 @@ pub enum RejectCode {
     /// A row of an imported file that the mapping could not turn into an event.
     #[serde(rename = "TES-I015")]
     BadRow,
-    /// More traits or identifiers than one call may carry.
+    /// More traits or identifiers than one call may carry, or more events than a batch may.
     #[serde(rename = "TES-I016")]
     TooMany,
 }
@@ -138,7 +138,9 @@ impl RejectCode {
             Self::BadRow => {
                 "correct the row or the mapping, then import the file again: rows taken are not taken twice"
             }
-            Self::TooMany => "send at most 500 traits and 20 identifiers in one call",
+            Self::TooMany => {
+                "send at most 500 traits and 20 identifiers in one call, and 2,500 events in one batch"
+            }
         }
     }
 }

@@ -40,9 +40,13 @@ impl Timestamp {
         if let Ok(at) = text.parse::<jiff::Timestamp>() {
             return Self::in_range(at.as_millisecond());
         }
-        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        Self::in_range(zoned.timestamp().as_millisecond())
+        let civil = text.trim_end_matches('Z').parse::<jiff::civil::DateTime>().ok()?;
+        match civil.to_zoned(jiff::tz::TimeZone::UTC) {
+            Ok(zoned) => Self::in_range(zoned.timestamp().as_millisecond()),
+            // The last hours of the year 9999, which `MAX` stands for.
+            Err(_) if civil.year() == 9999 => Some(Self::MAX),
+            Err(_) => None,
+        }
     }
 
     /// `self - earlier` in milliseconds, saturating.
@@ -109,6 +113,7 @@ mod tests {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
         assert!(Timestamp::parse("0001-01-01T00:00:00Z").is_some());
+        assert_eq!(Timestamp::parse("9999-12-31T23:59:59Z"), Some(Timestamp::MAX));
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl<'a> Application<'a> {
                 continue;
             };
             for identified in &event.identifiers {
-                let root = self.place(identified, event.at);
+                let root = self.place(identified);
                 let record = ConsentRecord {
                     purpose: purpose.clone(),
                     status: claim.status,
@@ -186,6 +186,7 @@ impl<'a> Application<'a> {
                 let Some(cluster) = self.view.cluster_mut(root) else { continue };
                 let node = cluster.find(identified.id);
                 if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+                    fragment.touch(event.at);
                     fragment.consent(record);
                 }
             }
@@ -207,12 +208,12 @@ impl<'a> Application<'a> {
     }
 
     /// Makes sure that the identifier has a node somewhere; returns its cluster.
-    fn place(&mut self, identified: &Identified, at: Timestamp) -> FragmentId {
+    fn place(&mut self, identified: &Identified) -> FragmentId {
         if let Some(root) = self.view.root(identified.id) {
             return root;
         }
         let mut cluster = Cluster::default();
-        cluster.insert(identified, at);
+        cluster.insert(identified);
         self.view.put(identified.id, cluster);
         let totals = self.view.totals_mut();
         totals.identifiers += 1;
@@ -224,19 +225,20 @@ impl<'a> Application<'a> {
     fn resolve(&mut self, event: &Event, owner: &Identified) -> FragmentId {
         let others = event.identifiers.iter().skip(1).map(|other| (other, Strength::Deterministic));
         let previous = match &event.call {
-            Call::Alias { previous } if previous.id != owner.id => Some((previous, Strength::Declared)),
-            Call::Alias { .. }
-            | Call::Identify { .. }
+            Call::Alias { previous } => previous.as_slice(),
+            Call::Identify { .. }
             | Call::Track { .. }
             | Call::Page { .. }
             | Call::Screen { .. }
             | Call::Group { .. }
-            | Call::Consent => None,
+            | Call::Consent => &[],
         };
-        let mut root = self.place(owner, event.at);
+        let previous =
+            previous.iter().filter(|other| other.id != owner.id).map(|other| (other, Strength::Declared));
+        let mut root = self.place(owner);
         let mut links: Vec<(FragmentId, Strength)> = Vec::new();
         for (other, strength) in others.chain(previous) {
-            match self.bring_together(root, other, event.at) {
+            match self.bring_together(root, other) {
                 Some(joined) => {
                     root = joined;
                     links.push((other.id, strength));
@@ -254,13 +256,13 @@ impl<'a> Application<'a> {
 
     /// Puts `other` into the cluster under `root`, or the smaller of their clusters into the larger. `None` when
     /// the cluster would be too large.
-    fn bring_together(&mut self, root: FragmentId, other: &Identified, at: Timestamp) -> Option<FragmentId> {
+    fn bring_together(&mut self, root: FragmentId, other: &Identified) -> Option<FragmentId> {
         let size = |view: &View, root| view.cluster(root).map_or(0, Cluster::len);
         let Some(other_root) = self.view.root(other.id) else {
             if size(&self.view, root) >= CLUSTER_NODES_MAX {
                 return None;
             }
-            self.view.cluster_mut(root)?.insert(other, at);
+            self.view.cluster_mut(root)?.insert(other);
             self.view.point(other.id, root);
             let totals = self.view.totals_mut();
             totals.identifiers += 1;
@@ -357,7 +359,7 @@ impl<'a> Application<'a> {
             Some(root) => root,
             None => {
                 let mut cluster = Cluster::default();
-                cluster.insert(account, event.at);
+                cluster.insert(account);
                 self.view.put(account.id, cluster);
                 self.view.totals_mut().accounts += 1;
                 account.id

@@ -255,13 +255,13 @@ impl View {
 pub(crate) fn identified(event: &Event) -> impl Iterator<Item = &Identified> {
     use tessera_model::Call;
     let other = match &event.call {
-        Call::Group { account, .. } => Some(account),
-        Call::Alias { previous } => Some(previous),
+        Call::Group { account, .. } => std::slice::from_ref(account),
+        Call::Alias { previous } => previous.as_slice(),
         Call::Identify { .. }
         | Call::Track { .. }
         | Call::Page { .. }
         | Call::Screen { .. }
-        | Call::Consent => None,
+        | Call::Consent => &[],
     };
     event.identifiers.iter().chain(other)
 }

@@ -55,11 +55,11 @@ impl Cluster {
         self.graph.find(id)
     }
 
-    /// Adds an identifier first named at `at`, on its own; returns its node.
-    pub fn insert(&mut self, identified: &Identified, at: Timestamp) -> usize {
+    /// Adds an identifier that no event has named yet, on its own; returns its node.
+    pub fn insert(&mut self, identified: &Identified) -> usize {
         let node = self.graph.insert(identified);
         if node == self.fragments.len() {
-            self.fragments.push(Fragment::new(at));
+            self.fragments.push(Fragment::default());
         }
         node
     }

@@ -34,11 +34,11 @@ pub struct Folded<'a> {
     pub last_seen_at: Timestamp,
 }
 
-/// Folds the profile that `node` is in.
+/// Folds the profile that `node` is in. `None` when no event has named any of its identifiers.
 #[must_use]
 pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
     let mut folded: Option<Folded<'_>> = None;
-    for (at, fragment) in cluster.component(node) {
+    for (at, fragment) in cluster.component(node).filter(|(_, fragment)| fragment.is_named()) {
         let into = folded.get_or_insert_with(|| Folded {
             id: cluster.profile_id(node),
             nodes: Vec::new(),

@@ -78,7 +78,7 @@ pub struct Membership {
 /// Everything learned under one owner identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragment {
-    /// The earliest event that named the identifier.
+    /// The earliest event that named the identifier; after `last_seen_at` when none has.
     pub first_seen_at: Timestamp,
     /// The latest.
     pub last_seen_at: Timestamp,
@@ -94,13 +94,12 @@ pub struct Fragment {
     pub seen: Seen,
 }
 
-impl Fragment {
-    /// A fragment first named at `at`.
-    #[must_use]
-    pub fn new(at: Timestamp) -> Self {
+impl Default for Fragment {
+    /// A fragment that no event has named: the neutral element.
+    fn default() -> Self {
         Self {
-            first_seen_at: at,
-            last_seen_at: at,
+            first_seen_at: Timestamp::MAX,
+            last_seen_at: Timestamp::MIN,
             bases: Vec::new(),
             traits: Traits::default(),
             consents: Consents::default(),
@@ -109,6 +108,14 @@ impl Fragment {
             memberships: Vec::new(),
             seen: Seen::default(),
         }
+    }
+}
+
+impl Fragment {
+    /// Whether any event has named the identifier. An `alias` may bring one that none ever does.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.first_seen_at <= self.last_seen_at
     }
 
     /// The identifier stood on an event of that time.

@@ -187,3 +187,22 @@ fn null_takes_a_trait_away_and_an_earlier_word_does_not_bring_it_back() {
     world.send("web", &[identify("m1", Some("u"), None, json!({"plan": "pro"}), NOON - 1)]);
     assert_eq!(world.profile("user_id:u")["traits"], json!({}));
 }
+
+#[test]
+fn alias_joins_an_anonymous_id_or_a_user_id_and_shows_only_those_that_events_name() {
+    let mut world = World::new();
+    world.send("web", &[json!({"type": "alias", "userId": "u1", "previousId": "device 7", "messageId": "m1"})]);
+    world.send("web", &[json!({"type": "alias", "userId": "u1", "previousId": "old", "messageId": "m2"})]);
+    assert_eq!(identifiers(&world.profile("user_id:u1")), ["user_id:u1"]);
+    world.send("web", &[track("m3", None, Some("device 7"), NOON), track("m4", Some("old"), None, NOON)]);
+    assert_eq!(identifiers(&world.profile("user_id:u1")), ["anonymous_id:device 7", "user_id:old", "user_id:u1"]);
+}
+
+#[test]
+fn identify_takes_traits_from_the_context_when_it_has_none_of_its_own() {
+    let mut world = World::new();
+    let mut event = identify("m1", Some("u"), None, json!(null), NOON);
+    event["context"] = json!({"traits": {"plan": "pro"}});
+    world.send("web", &[event]);
+    assert_eq!(world.profile("user_id:u")["traits"], json!({"plan": "pro"}));
+}

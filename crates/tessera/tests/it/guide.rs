@@ -1,0 +1,120 @@
+//! Every command in the guide runs: a page is a script.
+//!
+//! A `yaml` block whose first line is `# PATH` is written to that path; every line of a `console` block that begins
+//! with `$ ` is run, `tessera serve` as a server that the rest of the page talks to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::server::{Server, binary};
+
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut found = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(kind)) => open = Some((kind.to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, body)), None) => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// Runs a page in the server's folder.
+fn run(server: &mut Server, page: &str) {
+    for (kind, body) in blocks(page) {
+        match kind.as_str() {
+            "yaml" => {
+                if let Some(path) = body.lines().next().and_then(|line| line.strip_prefix("# ")).filter(|p| p.ends_with(".yaml")) {
+                    let path = server.folder.path().join(path);
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, &body).unwrap();
+                }
+            }
+            "console" => {
+                for line in body.lines().filter_map(|line| line.strip_prefix("$ ")) {
+                    command(server, page, line);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn command(server: &mut Server, page: &str, line: &str) {
+    let line = line.replace("http://127.0.0.1:8080", &server.url);
+    if line.starts_with("tessera serve") {
+        return;
+    }
+    let is_offline = line.starts_with("tessera verify") || line.starts_with("tessera rebuild");
+    if is_offline {
+        server.stop();
+    }
+    let path = std::env::join_paths(
+        [bin_folder(server.folder.path())].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    let done = Command::new("bash").args(["-c", &line]).current_dir(server.folder.path()).env("PATH", path).output().unwrap();
+    let out = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{page}: `{line}` failed: {out}");
+    assert!(!out.contains("\"code\""), "{page}: `{line}` was refused: {out}");
+    if is_offline {
+        server.up();
+    }
+}
+
+/// A folder on the path in which the binary is called `tessera`.
+fn bin_folder(folder: &Path) -> PathBuf {
+    let bin = folder.join("bin");
+    if !bin.exists() {
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(binary().canonicalize().unwrap(), bin.join("tessera")).unwrap();
+    }
+    bin
+}
+
+#[test]
+fn every_command_of_the_guide_runs() {
+    let mut server = Server::start();
+    run(&mut server, "getting-started.md");
+    run(&mut server, "declare-a-purpose.md");
+    run(&mut server, "import-a-file.md");
+    run(&mut server, "operate.md");
+}
+
+#[test]
+fn the_page_on_rejects_runs() {
+    let mut server = Server::start();
+    // It shows an event that is refused, which is no failure of the page.
+    for (kind, body) in blocks("handle-rejects.md") {
+        for line in body.lines().filter_map(|line| line.strip_prefix("$ tessera ")).filter(|_| kind == "console") {
+            command(&mut server, "handle-rejects.md", &format!("tessera {line}"));
+        }
+    }
+}
+
+#[test]
+fn the_page_on_webhooks_runs() {
+    let mut server = Server::start();
+    for (kind, body) in blocks("send-to-a-webhook.md") {
+        if kind == "yaml" && body.starts_with("kind: Destination") {
+            server.apply(&format!("{}---\n{body}", crate::server::WORKSPACE));
+        }
+    }
+    run(&mut server, "send-to-a-webhook.md");
+}
+
+#[test]
+fn the_pages_without_commands_of_their_own_have_none() {
+    // `connect-a-segment-client.md` is code for clients, which `clients.rs` runs; `try-the-demo.md` is the demo's own
+    // transcript, which `cargo xtask demo` prints.
+    assert!(blocks("connect-a-segment-client.md").iter().all(|(kind, _)| kind != "console"));
+}
