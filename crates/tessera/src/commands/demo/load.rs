@@ -133,6 +133,29 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// What the destinations got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) events: u64,
+    /// Denied at the moment of sending.
+    pub(super) denied: u64,
+}
+
+/// Waits until nothing waits for delivery any more, a minute at most.
+pub(super) fn delivered(client: &Client) -> anyhow::Result<Delivered> {
+    for _ in 0..600 {
+        let answer = client.get("/api/v1/destinations")?;
+        let destinations = list(&answer, "destinations");
+        let total = |name: &str| destinations.iter().map(|one| number(one, name)).sum::<u64>();
+        if total("waiting") == 0 {
+            return Ok(Delivered { events: total("delivered"), denied: total("denied") });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let hint = "`tessera destination list` says what troubles the destination";
+    Err(Failure::new("TES-C006", "deliveries still wait after a minute", hint).into())
+}
+
 /// One profile as the API lists it.
 #[derive(Debug)]
 pub(super) struct Listed {

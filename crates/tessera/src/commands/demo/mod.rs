@@ -71,7 +71,7 @@ impl Demo {
         let folder: &Path =
             if global.data_dir == Path::new("data") { Path::new("demo") } else { &global.data_dir };
         let marker = self.claim(folder)?;
-        let mut settings = Settings::read(None)?;
+        let mut settings = Settings::read(global.config.as_deref())?;
         settings.server.listen = self.listen;
         let say = |text: String| {
             if !global.json {
@@ -172,10 +172,11 @@ fn load(folder: &Path, marker: &Marker) -> anyhow::Result<(Figures, Sights)> {
     }
     bar.finish_and_clear();
     let totals = loader.settle()?;
+    let delivered = load::delivered(&client)?;
     let (profiles, read_seconds) = load::read_back(&client)?;
     let unified = Unified::of(year.truth(), &profiles, marker.people);
     let sights = Sights::of(year.truth(), &profiles, &totals);
-    Ok((Figures { sent: loader.sent, totals, unified, read_seconds }, sights))
+    Ok((Figures { sent: loader.sent, totals, delivered, unified, read_seconds }, sights))
 }
 
 fn marker_file(folder: &Path) -> PathBuf {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::load::{Listed, Sent, seconds};
+use super::load::{Delivered, Listed, Sent, seconds};
 use super::measure::Pairs;
 use super::truth::{Owner, Truth};
 use crate::commands::number;
@@ -15,6 +15,7 @@ pub(super) struct Figures {
     pub(super) sent: Sent,
     /// The answer of `/api/v1/totals`.
     pub(super) totals: Value,
+    pub(super) delivered: Delivered,
     pub(super) unified: Unified,
     pub(super) read_seconds: f64,
 }
@@ -137,6 +138,8 @@ impl Figures {
             "batches": self.sent.batches,
             "seconds": seconds(self.sent.nanos),
             "events_per_s": self.rate(),
+            "delivered": self.delivered.events,
+            "denied_at_delivery": self.delivered.denied,
             "totals": self.totals,
             "people": unified.people,
             "passers_by": unified.passers_by,
@@ -169,6 +172,8 @@ impl Figures {
         let malformed =
             format!("{} were sent malformed; kept with the reason, to replay", count(sent.malformed));
         row("rejected", sum(&self.totals, "rejected"), &malformed);
+        let withdrawn = format!("to the mailing tool; {} denied at sending", count(self.delivered.denied));
+        row("delivered", self.delivered.events, &withdrawn);
         let rate = format!("{:.0}", self.rate()).parse().unwrap_or_default();
         let took = format!("{:.1} s, every batch on disk before its answer", seconds(sent.nanos));
         row("events/s", rate, &took);
