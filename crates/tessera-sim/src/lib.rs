@@ -3,3 +3,4 @@
 //! Not part of the product: nothing here is linked into `tessera`.
 
 pub mod load;
+pub mod sim;

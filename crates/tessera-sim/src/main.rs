@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tessera_sim::load::{bare, crash, ingest, latency};
+use tessera_sim::sim::{self, Bug, Seeds};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -58,6 +59,18 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Simulated days with crashes, against an oracle; prints the seed and step of each broken promise.
+    Sim {
+        /// Run the seeds from 1 to this one, and a crash at every step of a short day.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        seeds: u64,
+        /// Run this seed alone.
+        #[arg(long, conflicts_with = "seeds")]
+        seed: Option<u64>,
+        /// Switch on a deliberate bug, to see it found.
+        #[arg(long)]
+        bug: Option<Bug>,
+    },
     /// The floor: a bare loop that only parses and appends the same bytes.
     Bare {
         #[arg(long)]
@@ -96,6 +109,7 @@ fn main() -> ExitCode {
             latency::run(&server.into(), profiles, seconds, rate)
         }
         Command::Crash { bin, data_dir, rounds, seed } => crash::run(&bin, &data_dir, rounds, seed),
+        Command::Sim { seeds, seed, bug } => sim::run(seed.map_or(Seeds::UpTo(seeds), Seeds::One), bug),
         Command::Bare { folder, seconds } => bare::run(&folder, seconds),
     };
     match done {

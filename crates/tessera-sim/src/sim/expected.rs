@@ -1,0 +1,266 @@
+//! What the log must come to: a plain model of gate, de-duplication, identity and fold.
+//!
+//! Not the product's code and not its data: it sees messages and never bytes. Invariant: a function of what
+//! [`Expected::request`] and [`Expected::operation`] were told, in that order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use tessera_model::{MessageId, MessageKey, Operation, RejectCode, Timestamp};
+use tessera_pipeline::RejectId;
+
+use super::message::{Address, Message, NEWS, Part, Request, SERVICE, Said, Source};
+use super::people::{People, Weight};
+
+/// A reject that must be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExpectedReject {
+    pub(crate) code: RejectCode,
+    pub(crate) source: String,
+    pub(crate) payload: String,
+    pub(crate) is_body: bool,
+}
+
+/// An event that joined a profile.
+#[derive(Debug)]
+struct Joined {
+    owner: Address,
+    name: &'static str,
+    at: i64,
+    message: String,
+    traits: Vec<(String, Value)>,
+    purposes: Vec<&'static str>,
+}
+
+/// The last time that a yes and a no were said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Words {
+    yes: Option<i64>,
+    no: Option<i64>,
+}
+
+impl Words {
+    /// The last word; of two at the same time, the stricter.
+    fn last(self) -> Option<bool> {
+        match self {
+            Self { yes: None, no: None } => None,
+            Self { yes, no } => Some(yes > no),
+        }
+    }
+}
+
+/// The state that the log so far must come to.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    pub(crate) accepted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) unknown_categories: u64,
+    pub(crate) rejected: BTreeMap<String, u64>,
+    pub(crate) denied: BTreeMap<String, u64>,
+    /// Those that nobody has closed.
+    pub(crate) rejects: BTreeMap<RejectId, ExpectedReject>,
+    pub(crate) people: People,
+    words: BTreeMap<Address, Words>,
+    joined: Vec<Joined>,
+    /// Owners and ids of the messages that joined.
+    pub(crate) seen: BTreeSet<(Address, String)>,
+}
+
+impl Expected {
+    /// A request landed in the log.
+    pub(crate) fn request(&mut self, position: u64, received_at: i64, request: &Request) {
+        if let Some(code) = request.whole {
+            let payload = String::from_utf8_lossy(&request.body).into_owned();
+            let source = request.source.name().to_owned();
+            let reject = ExpectedReject { code, source, payload, is_body: true };
+            self.reject(RejectId { position, index: 0 }, reject);
+        }
+        for (index, part) in (0_u32..).zip(&request.parts) {
+            match part {
+                Part::Good(message) => self.message(message, request.at(message, received_at)),
+                Part::Bad { bytes, code } => {
+                    let payload = String::from_utf8_lossy(bytes).into_owned();
+                    let source = request.source.name().to_owned();
+                    let reject = ExpectedReject { code: *code, source, payload, is_body: false };
+                    self.reject(RejectId { position, index }, reject);
+                }
+            }
+        }
+    }
+
+    /// An order landed in the log.
+    pub(crate) fn operation(&mut self, position: u64, operation: &Operation) {
+        match operation {
+            Operation::Reject { source, code, payload, .. } => {
+                let (source, payload) = (source.to_string(), payload.clone());
+                let reject = ExpectedReject { code: *code, source, payload, is_body: false };
+                self.reject(RejectId { position, index: 0 }, reject);
+            }
+            Operation::CloseReject { position, index } => {
+                self.rejects.remove(&RejectId { position: *position, index: *index });
+            }
+            // The same workspace again, and nobody orders splits here.
+            Operation::Apply { .. } | Operation::Split { .. } => {}
+        }
+    }
+
+    fn reject(&mut self, id: RejectId, reject: ExpectedReject) {
+        *self.rejected.entry(reject.code.to_string()).or_default() += 1;
+        self.rejects.insert(id, reject);
+    }
+
+    fn message(&mut self, message: &Message, at: i64) {
+        let Some(owner) = message.addresses.first() else { return };
+        if self.seen.contains(&(owner.clone(), message.id.clone())) {
+            self.duplicates += 1;
+            return;
+        }
+        self.hear(message, at);
+        let purposes = match self.admit(message) {
+            Ok(purposes) => purposes,
+            Err(reason) => {
+                *self.denied.entry(reason.to_owned()).or_default() += 1;
+                return;
+            }
+        };
+        self.accepted += 1;
+        self.seen.insert((owner.clone(), message.id.clone()));
+        self.join(message, owner, at);
+        let traits = match &message.said {
+            Said::Identify(traits) => traits.clone(),
+            Said::Track(_) | Said::Page | Said::Alias(_) | Said::Consent => Vec::new(),
+        };
+        let (name, message) = (message.said.name(), message.id.clone());
+        self.joined.push(Joined { owner: owner.clone(), name, at, message, traits, purposes });
+    }
+
+    /// Consent counts for every address on the message, whatever becomes of the message.
+    fn hear(&mut self, message: &Message, at: i64) {
+        for (category, yes) in &message.claims {
+            if !message.source.is_news(category) {
+                self.unknown_categories += 1;
+                continue;
+            }
+            for address in &message.addresses {
+                self.people.place(address, at);
+                let words = self.words.entry(address.clone()).or_default();
+                let word = if *yes { &mut words.yes } else { &mut words.no };
+                *word = (*word).max(Some(at));
+            }
+        }
+    }
+
+    fn admit(&mut self, message: &Message) -> Result<Vec<&'static str>, &'static str> {
+        let purposes = message.source.purposes();
+        if message.said == Said::Consent {
+            return Ok(purposes.to_vec());
+        }
+        let everybody = self.people.everybody(&message.addresses);
+        let news = self.permits_news(&everybody);
+        match (message.source, news) {
+            (Source::Web, _) | (_, Ok(())) => Ok(purposes.to_vec()),
+            (Source::Till, Err(_)) => Ok(vec![SERVICE]),
+            (Source::Form, Err(reason)) => Err(reason),
+        }
+    }
+
+    /// One no is a no for all addresses of a person.
+    fn permits_news(&self, addresses: &[Address]) -> Result<(), &'static str> {
+        let words: Vec<bool> =
+            addresses.iter().filter_map(|address| self.words.get(address)?.last()).collect();
+        match (words.contains(&false), words.contains(&true)) {
+            (true, _) => Err("refused"),
+            (false, false) => Err("never_asked"),
+            (false, true) => Ok(()),
+        }
+    }
+
+    fn join(&mut self, message: &Message, owner: &Address, at: i64) {
+        let weight = |is_inferred| Weight {
+            is_inferred,
+            at,
+            message: message.id.clone(),
+            source: message.source.name(),
+        };
+        for address in &message.addresses {
+            self.people.place(address, at);
+            self.people.touch(address, at);
+            self.people.link(owner, address, weight(true));
+        }
+        if let Said::Alias(previous) = &message.said {
+            self.people.place(previous, at);
+            self.people.link(owner, previous, weight(false));
+        }
+    }
+
+    /// Every profile: its addresses, and what a reader sees of it; `None` when nothing may be shown.
+    pub(crate) fn profiles(&mut self) -> Vec<(Vec<Address>, Option<Value>)> {
+        let profiles = self.people.profiles();
+        profiles.into_iter().map(|addresses| (addresses.clone(), self.profile(&addresses))).collect()
+    }
+
+    fn profile(&self, addresses: &[Address]) -> Option<Value> {
+        let news = self.permits_news(addresses).is_ok();
+        let is_covered = |joined: &Joined| {
+            joined.purposes.iter().any(|purpose| *purpose == SERVICE || (*purpose == NEWS && news))
+        };
+        let joined: Vec<&Joined> =
+            self.joined.iter().filter(|joined| addresses.contains(&joined.owner)).collect();
+        if !joined.is_empty() && !joined.iter().any(|joined| is_covered(joined)) {
+            return None;
+        }
+        let mut counts: BTreeMap<&str, (u64, i64, i64)> = BTreeMap::new();
+        for joined in joined.iter().filter(|joined| is_covered(joined)) {
+            let (count, first, last) = counts.entry(joined.name).or_insert((0, joined.at, joined.at));
+            (*count, *first, *last) = (*count + 1, (*first).min(joined.at), (*last).max(joined.at));
+        }
+        // The last word on a trait wins; whether it may be seen is asked afterwards.
+        let mut words: BTreeMap<&str, (&Joined, &Value)> = BTreeMap::new();
+        for joined in &joined {
+            for (name, value) in &joined.traits {
+                let known = words.entry(name).or_insert((joined, value));
+                if order(joined) > order(known.0) {
+                    *known = (joined, value);
+                }
+            }
+        }
+        words.retain(|_, (joined, _)| is_covered(joined));
+        let traits: Map<String, Value> = words
+            .iter()
+            .filter(|(_, (_, value))| !value.is_null())
+            .map(|(name, (_, value))| ((*name).to_owned(), (*value).clone()))
+            .collect();
+        let messages: BTreeMap<&str, &str> =
+            words.iter().map(|(name, (joined, _))| (*name, joined.message.as_str())).collect();
+        let times: Vec<(i64, i64, &Address)> = addresses
+            .iter()
+            .filter_map(|address| self.people.seen.get(address).map(|(first, last)| (*first, *last, address)))
+            .collect();
+        let oldest = times.iter().map(|(first, _, address)| (*first, address.id())).min();
+        let mut references: Vec<String> = addresses.iter().map(Address::reference).collect();
+        references.sort();
+        let counts: BTreeMap<_, _> = counts
+            .into_iter()
+            .map(|(name, (n, first, last))| (name, json!([n, time(first), time(last)])))
+            .collect();
+        let said = addresses.iter().filter_map(|address| self.words.get(address)?.last()).min();
+        Some(json!({
+            "id": oldest.map(|(_, id)| id.to_string()),
+            "identifiers": references,
+            "traits": traits,
+            "provenance": messages,
+            "event_counts": counts,
+            "news": said.map(|yes| if yes { "given" } else { "refused" }),
+            "first_seen_at": times.iter().map(|(first, ..)| *first).min().map(time),
+            "last_seen_at": times.iter().map(|(_, last, _)| *last).max().map(time),
+        }))
+    }
+}
+
+fn order(joined: &Joined) -> (i64, Option<MessageKey>) {
+    (joined.at, MessageId::parse(&joined.message).ok().as_ref().map(MessageKey::from))
+}
+
+fn time(millis: i64) -> String {
+    Timestamp::from_millis(millis).to_string()
+}
