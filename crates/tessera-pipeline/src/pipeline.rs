@@ -34,6 +34,8 @@ impl Default for PipelineOptions {
     }
 }
 
+type Watch = Box<dyn FnMut(&[Notice]) + Send>;
+
 /// Takes log records in order and brings the store up to them.
 ///
 /// Not `Sync`: one pipeline per store folder (or per partition).
@@ -47,7 +49,7 @@ pub struct Pipeline<L, S> {
     rules: Arc<ArcSwap<Rules>>,
     routes: Vec<Route>,
     position: Position,
-    watch: Option<Box<dyn FnMut(&[Notice]) + Send>>,
+    watch: Option<Watch>,
     is_watched: Box<dyn Fn() -> bool + Send>,
 }
 

@@ -74,7 +74,7 @@ pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
         folded.events.sort_by(|(a, _), (b, _)| {
             (&a.name, a.first_at, a.last_at).cmp(&(&b.name, b.first_at, b.last_at))
         });
-        folded.recent.sort_by(|(a, _), (b, _)| (b.at, b.hash).cmp(&(a.at, a.hash)));
+        folded.recent.sort_by_key(|(recent, _)| std::cmp::Reverse((recent.at, recent.hash)));
     }
     folded
 }

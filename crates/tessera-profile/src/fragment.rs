@@ -211,7 +211,7 @@ impl Fragment {
             None => {
                 let value = account.identifier.value().into();
                 self.memberships.push(Membership { account: account.id, value, since, basis });
-                self.memberships.sort_by(|a, b| (a.account, a.basis).cmp(&(b.account, b.basis)));
+                self.memberships.sort_by_key(|a| (a.account, a.basis));
             }
         }
     }
