@@ -107,7 +107,10 @@ impl Import {
 
     fn reader(&self, file: File, format: Format, read: &Arc<AtomicU64>) -> Result<(Reader, String), Trouble> {
         if format == Format::Parquet {
-            return Ok((Reader::Parquet(ParquetRows::new(file, Arc::clone(read))?), "Parquet".to_owned()));
+            return Ok((
+                Reader::Parquet(Box::new(ParquetRows::new(file, Arc::clone(read))?)),
+                "Parquet".to_owned(),
+            ));
         }
         let counted = Counted { input: file, bytes: Arc::clone(read) };
         let input = unpack(Box::new(counted)).map_err(|error| {
@@ -128,7 +131,7 @@ impl Import {
                 };
                 let columns = rows.columns().len();
                 let about = format!("CSV, {columns} columns separated by {delimiter}, {encoding} ({how})");
-                (Reader::Csv(rows), about)
+                (Reader::Csv(Box::new(rows)), about)
             }
             Format::Jsonl | Format::Parquet => {
                 (Reader::Json(JsonRows::new(input)), format!("JSON Lines, {encoding} ({how})"))

@@ -130,7 +130,7 @@ const MAPPING: &str = "kind: Mapping\ncall: identify\nidentifiers: {user_id: id,
 fn assemble(text: &str, skip: u64, limit: Option<u64>) -> (Vec<Batch>, Assembler) {
     let mapping = Mapping::parse("m", MAPPING).unwrap();
     let rows = CsvRows::new(Box::new(Cursor::new(text.as_bytes().to_vec())), None).unwrap();
-    let mut reader = Reader::Csv(rows);
+    let mut reader = Reader::Csv(Box::new(rows));
     let mapper = Mapper::new(&mapping, reader.columns()).unwrap();
     let mut assembler = Assembler::new(mapper, "crm", limit);
     assembler.skip = skip;

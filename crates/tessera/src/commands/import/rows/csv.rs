@@ -303,7 +303,10 @@ fn column_counts(mut sample: &[u8], delimiter: u8) -> Vec<usize> {
                 counts.push(count + 1);
                 break;
             }
-            _ => break,
+            ReadRecordResult::InputEmpty
+            | ReadRecordResult::OutputFull
+            | ReadRecordResult::OutputEndsFull
+            | ReadRecordResult::End => break,
         }
     }
     counts

@@ -1,7 +1,5 @@
 //! A row to an event: pure, and without a tree of values between the two.
 
-use std::fmt::Write as _;
-
 use serde_json::value::RawValue;
 use tessera_model::{EVENT_BYTES_MAX, pick};
 
@@ -371,8 +369,8 @@ fn check_columns(mapping: &Mapping, columns: &[String]) -> Result<(), Trouble> {
         .filter(|name| missing.iter().any(|m| is_similar(m, name)))
         .collect();
     if !similar.is_empty() {
-        // A String takes whatever is written to it.
-        let _: Result<(), std::fmt::Error> = write!(what, "; there is {}", quoted(&similar));
+        what.push_str("; there is ");
+        what.push_str(&quoted(&similar));
     }
     let names: Vec<&str> =
         columns.iter().map(String::as_str).filter(|name| !name.is_empty()).take(40).collect();

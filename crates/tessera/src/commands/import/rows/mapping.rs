@@ -223,7 +223,7 @@ impl Mapping {
             ("traits", &self.traits, &self.constants.traits, self.call.has_traits()),
             ("properties", &self.properties, &self.constants.properties, !self.call.has_traits()),
         ] {
-            if !belongs && !(members.is_empty() && constants.is_empty()) {
+            if !(belongs || members.is_empty() && constants.is_empty()) {
                 let hint = "identify and group carry traits; track, page and screen carry properties";
                 return Err(Wrong::new(field, format!("a {call} carries no {field}"), hint));
             }

@@ -115,9 +115,9 @@ impl Format {
 
 /// Reads the rows of a file, one at a time.
 pub(crate) enum Reader {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Json(JsonRows),
-    Parquet(ParquetRows),
+    Parquet(Box<ParquetRows>),
 }
 
 impl Reader {

@@ -3,7 +3,6 @@
 //! Timestamps become RFC 3339 (without `Z` where the file says that they are local), dates `2024-02-29`, decimals
 //! their exact digits; bytes that are not text become hexadecimal. Reference: the Parquet format's `LogicalTypes.md`.
 
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -278,10 +277,8 @@ fn write_decimal(value: &Decimal, out: &mut Vec<u8>) -> Result<(), &'static str>
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // A String takes whatever is written to it.
-        let _: Result<(), std::fmt::Error> = write!(text, "{byte:02x}");
-    }
-    text
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -207,7 +207,7 @@ impl Table {
             match value {
                 Value::Null => {}
                 Value::String(text) => column.add(text),
-                other => {
+                other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                     column.is_typed = true;
                     column.add(&other.to_string());
                 }
