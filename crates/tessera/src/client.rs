@@ -38,10 +38,6 @@ impl Client {
         Ok(Self { agent: config.new_agent(), url, token })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.agent.get(format!("{}{path}", self.url));
         let answer = request.header("Authorization", format!("Bearer {}", self.token)).call();
@@ -64,8 +60,10 @@ impl Client {
     /// waited for.
     pub(crate) fn ingest(&self, path: &str, write_key: &str, body: &[u8]) -> anyhow::Result<(u16, Value)> {
         let request = self.agent.post(format!("{}{path}", self.url)).header("X-Write-Key", write_key);
-        let mut answer =
-            request.header("Content-Type", "application/json").send(body).map_err(|error| self.unreachable(error))?;
+        let mut answer = request
+            .header("Content-Type", "application/json")
+            .send(body)
+            .map_err(|error| self.unreachable(error))?;
         let status = answer.status().as_u16();
         Ok((status, answer.body_mut().read_json().unwrap_or(Value::Null)))
     }
@@ -98,7 +96,12 @@ impl Client {
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
         let mut answer = answer.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
-        let text = answer.body_mut().with_config().limit(1 << 30).read_to_string().context("the answer ended too early")?;
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_string()
+            .context("the answer ended too early")?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(body);
@@ -108,7 +111,11 @@ impl Client {
 
     fn unreachable(&self, error: ureq::Error) -> anyhow::Error {
         let hint = "check that the server runs: `tessera serve`";
-        anyhow::Error::new(error).context(Failure::new("TES-C006", format!("cannot reach {}", self.url), hint))
+        anyhow::Error::new(error).context(Failure::new(
+            "TES-C006",
+            format!("cannot reach {}", self.url),
+            hint,
+        ))
     }
 }
 

@@ -41,9 +41,19 @@ impl DataDir {
         let (token, is_new) = secret_file(&path.join("admin.token"))?;
         let bytes = parse_hex(&key).ok_or_else(|| {
             let what = format!("`{}` is not 64 hexadecimal digits", path.join("hash.key").display());
-            Failure::new("TES-C003", what, "restore the file from a backup: without it nobody in the store can be found")
+            Failure::new(
+                "TES-C003",
+                what,
+                "restore the file from a backup: without it nobody in the store can be found",
+            )
         })?;
-        Ok(Self { path: path.to_owned(), key: HashKey::new(bytes), admin_token: Secret::new(token), is_new, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            key: HashKey::new(bytes),
+            admin_token: Secret::new(token),
+            is_new,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn open_log(&self, settings: &Settings) -> anyhow::Result<SegmentLog> {
@@ -86,7 +96,11 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         let what = format!("cannot create data folder `{}`", path.display());
-        Failure::new("TES-C002", what, "check that the parent folder exists and that this account may write to it")
+        Failure::new(
+            "TES-C002",
+            what,
+            "check that the parent folder exists and that this account may write to it",
+        )
     })
 }
 
@@ -105,12 +119,13 @@ fn secret_file(path: &Path) -> anyhow::Result<(String, bool)> {
     let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
     // Written beside and renamed: a half-written key would lock its owner out.
     let partial = path.with_extension("partial");
-    let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).and_then(
-        |mut file| {
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()
-        },
-    );
+    let written =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).and_then(
+            |mut file| {
+                file.write_all(secret.as_bytes())?;
+                file.sync_all()
+            },
+        );
     written.and_then(|()| fs::rename(&partial, path)).with_context(|| failure("write"))?;
     Ok((secret, true))
 }

@@ -26,7 +26,6 @@ impl Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Prints a line for people.
-#[expect(clippy::print_stdout, reason = "the one place that prints")]
 pub(crate) fn line(text: impl Display) {
     // A closed pipe (`tessera ... | head`) ends the program quietly, as other tools do.
     let mut out = std::io::stdout().lock();
@@ -51,7 +50,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         note(format_args!("  because: {cause}"));
     }
-    let hint = error.chain().find_map(|cause| hint_of(cause));
+    let hint = error.chain().find_map(hint_of);
     if let Some(hint) = hint.filter(|hint| !hint.is_empty()) {
         note(format_args!("hint: {hint}"));
     }

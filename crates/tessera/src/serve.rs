@@ -1,16 +1,15 @@
 //! Wiring: settings to a running server.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use tessera_pipeline::{
-    AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner,
-};
+use tessera_pipeline::{AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner};
 use tessera_server::{Limits, Parts};
 use tessera_store::{Clock, Log as _, Store as _, SystemClock};
 use tokio::sync::broadcast;
@@ -18,7 +17,7 @@ use tokio::sync::broadcast;
 use crate::data_dir::{DataDir, check_agreement};
 use crate::output::{self, Failure};
 use crate::retention::retain;
-use crate::settings::Settings;
+use crate::settings::{LogSettings, Settings};
 
 /// How often retention looks whether there is something to discard.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -46,15 +45,7 @@ pub(crate) fn run(
         tracing::info!(bytes = behind, "catching up with the log");
     }
     pipeline.catch_up()?;
-    let (notices, _) = broadcast::channel::<Arc<Vec<Notice>>>(NOTICES);
-    let (watched, told) = (notices.clone(), notices.clone());
-    pipeline.watch(
-        move || watched.receiver_count() > 0,
-        move |batch| {
-            // Nobody listening is no failure.
-            let _: Result<usize, _> = told.send(Arc::new(batch.to_vec()));
-        },
-    );
+    let notices = watch(&mut pipeline);
     let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
     let appender_options = AppenderOptions {
         in_flight_bytes_max: settings.server.in_flight_mib_max * 1024 * 1024,
@@ -65,28 +56,22 @@ pub(crate) fn run(
             .context("cannot start the pipeline's threads")?;
     let give_up_after_millis = i64::from(settings.delivery.give_up_after_hours) * 3_600_000;
     let courier_options = CourierOptions { folder: data.path.clone(), give_up_after_millis };
-    let mut courier = Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), courier_options);
+    let mut courier =
+        Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), courier_options);
     courier.follow();
     let courier = Arc::new(Mutex::new(courier));
 
     let stop = Arc::new(AtomicBool::new(false));
-    let retention = std::thread::Builder::new().name("tessera-retention".to_owned()).spawn({
-        let (log, store, clock, stop) = (Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), Arc::clone(&stop));
-        let (quiet, settings, snapshots) = (runner.quiet(), settings.log.clone(), data.snapshots());
-        move || {
-            let mut waited = Duration::ZERO;
-            while !stop.load(Ordering::SeqCst) {
-                if waited >= RETENTION_EVERY {
-                    waited = Duration::ZERO;
-                    if let Err(error) = retain(log.as_ref(), &store, &quiet, clock.as_ref(), &settings, &snapshots) {
-                        tracing::error!("cannot discard log segments: {error:#}");
-                    }
-                }
-                std::thread::sleep(Duration::from_millis(200));
-                waited += Duration::from_millis(200);
-            }
-        }
-    })?;
+    let retention = Keeper {
+        log: Arc::clone(&log),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        stop: Arc::clone(&stop),
+        quiet: runner.quiet(),
+        settings: settings.log.clone(),
+        snapshots: data.snapshots(),
+    }
+    .start()?;
     let parts = Parts {
         appender,
         progress: runner.progress(),
@@ -119,6 +104,52 @@ pub(crate) fn run(
     served
 }
 
+/// Lets live readers see what the pipeline does, as long as there are any.
+fn watch<L: tessera_store::Log, S: tessera_store::Store>(
+    pipeline: &mut Pipeline<L, S>,
+) -> broadcast::Sender<Arc<Vec<Notice>>> {
+    let (notices, _) = broadcast::channel::<Arc<Vec<Notice>>>(NOTICES);
+    let (watched, told) = (notices.clone(), notices.clone());
+    pipeline.watch(
+        move || watched.receiver_count() > 0,
+        // Nobody listening is no failure.
+        move |batch| drop(told.send(Arc::new(batch.to_vec()))),
+    );
+    notices
+}
+
+/// What the retention thread holds.
+struct Keeper<L, S> {
+    log: Arc<L>,
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    stop: Arc<AtomicBool>,
+    quiet: Arc<Mutex<()>>,
+    settings: LogSettings,
+    snapshots: PathBuf,
+}
+
+impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
+    fn start(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("tessera-retention".to_owned()).spawn(move || self.run())
+    }
+
+    fn run(self) {
+        let mut waited = Duration::ZERO;
+        while !self.stop.load(Ordering::SeqCst) {
+            if waited >= RETENTION_EVERY {
+                waited = Duration::ZERO;
+                let Self { log, store, clock, quiet, settings, snapshots, .. } = &self;
+                if let Err(error) = retain(log.as_ref(), store, quiet, clock.as_ref(), settings, snapshots) {
+                    tracing::error!("cannot discard log segments: {error:#}");
+                }
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            waited += Duration::from_millis(200);
+        }
+    }
+}
+
 fn serve_http<L: tessera_store::Log, S: tessera_store::Store>(
     parts: Parts<L, S>,
     settings: &Settings,
@@ -126,13 +157,18 @@ fn serve_http<L: tessera_store::Log, S: tessera_store::Store>(
     shutdown: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
     runtime.block_on(async move {
         let limits = parts.limits.clone();
         let router = tessera_server::router(parts);
         let listener = tokio::net::TcpListener::bind(settings.server.listen).await.with_context(|| {
             let what = format!("cannot listen on {}", settings.server.listen);
-            Failure::new("TES-C004", what, "another program listens there: stop it, or choose another address with --listen")
+            Failure::new(
+                "TES-C004",
+                what,
+                "another program listens there: stop it, or choose another address with --listen",
+            )
         })?;
         let url = format!("http://{}", listener.local_addr()?);
         std::fs::write(data.path.join("server.url"), &url).with_context(|| "cannot write server.url")?;
@@ -150,9 +186,12 @@ fn serve_http<L: tessera_store::Log, S: tessera_store::Store>(
 /// Comes when the process is asked to stop.
 pub(crate) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::warn!("cannot listen for signals: stop the process with SIGKILL, nothing acknowledged is lost");
+        tracing::warn!(
+            "cannot listen for signals: stop the process with SIGKILL, nothing acknowledged is lost"
+        );
         return std::future::pending().await;
     };
     tokio::select! {

@@ -95,16 +95,34 @@ impl Default for DeliverySettings {
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
 pub(crate) const REFERENCE: [(&str, &str); 11] = [
-    ("server.listen", "Address and port to listen on. Loopback unless told otherwise: put a proxy with TLS before it."),
-    ("server.public_url", "How browsers reach the server (`https://events.example.com`); told to clients that ask for their settings. Empty: the `Host` of the request."),
+    (
+        "server.listen",
+        "Address and port to listen on. Loopback unless told otherwise: put a proxy with TLS before it.",
+    ),
+    (
+        "server.public_url",
+        "How browsers reach the server (`https://events.example.com`); told to clients that ask for their settings. Empty: the `Host` of the request.",
+    ),
     ("server.connections_max", "Most connections at once; more wait to be accepted."),
     ("server.request_timeout_seconds", "A request whose body takes longer is answered 408."),
-    ("server.in_flight_mib_max", "Most MiB of requests on their way to the store; beyond it requests are answered 429 with `Retry-After`."),
+    (
+        "server.in_flight_mib_max",
+        "Most MiB of requests on their way to the store; beyond it requests are answered 429 with `Retry-After`.",
+    ),
     ("log.segment_mib", "Size of a log segment in MiB. Retention removes whole segments."),
-    ("log.retention_hours", "Log records older than this may be removed, once a snapshot holds their effect. 0: no limit by age."),
-    ("log.retention_mib", "The oldest log records may be removed while the log is larger than this. 0: no limit by size."),
+    (
+        "log.retention_hours",
+        "Log records older than this may be removed, once a snapshot holds their effect. 0: no limit by age.",
+    ),
+    (
+        "log.retention_mib",
+        "The oldest log records may be removed while the log is larger than this. 0: no limit by size.",
+    ),
     ("store.cache_mib", "Memory for profiles in MiB. What does not fit is read from disk."),
-    ("pipeline.dedup_window_hours", "How long a `messageId` is remembered. Changing it changes what a replay gives."),
+    (
+        "pipeline.dedup_window_hours",
+        "How long a `messageId` is remembered. Changing it changes what a replay gives.",
+    ),
     ("delivery.give_up_after_hours", "A delivery that fails for so long becomes a dead letter."),
 ];
 
@@ -125,8 +143,13 @@ impl Settings {
         let mut table = match file {
             None => toml::Table::new(),
             Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| Failure::new("TES-C001", format!("cannot read settings `{}`", file.display()), "check the path and permissions of the settings file"))?;
+                let text = std::fs::read_to_string(file).with_context(|| {
+                    Failure::new(
+                        "TES-C001",
+                        format!("cannot read settings `{}`", file.display()),
+                        "check the path and permissions of the settings file",
+                    )
+                })?;
                 text.parse().map_err(|error| bad(&format!("`{}`", file.display()), &error))?
             }
         };
@@ -137,15 +160,24 @@ impl Settings {
             let path = name.trim_start_matches("TESSERA_").to_lowercase();
             let Some((section, key)) = path.split_once("__") else {
                 let hint = "settings are written TESSERA_SECTION__KEY, for example TESSERA_SERVER__LISTEN";
-                return Err(Failure::new("TES-C001", format!("environment variable `{name}` is not a setting"), hint).into());
+                return Err(Failure::new(
+                    "TES-C001",
+                    format!("environment variable `{name}` is not a setting"),
+                    hint,
+                )
+                .into());
             };
-            let value = value.parse::<i64>().map_or_else(|_| toml::Value::String(value), toml::Value::Integer);
+            let value =
+                value.parse::<i64>().map_or_else(|_| toml::Value::String(value), toml::Value::Integer);
             let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             if let Some(section) = section.as_table_mut() {
                 section.insert(key.to_owned(), value);
             }
         }
-        let from = file.map_or_else(|| "the environment".to_owned(), |file| format!("`{}` and the environment", file.display()));
+        let from = file.map_or_else(
+            || "the environment".to_owned(),
+            |file| format!("`{}` and the environment", file.display()),
+        );
         let settings: Self = table.try_into().map_err(|error| bad(&from, &error))?;
         settings.check()?;
         Ok(settings)

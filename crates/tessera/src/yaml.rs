@@ -53,7 +53,10 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Files> {
         }
     }
     if troubles > 0 {
-        let what = format!("{troubles} document{} could not be read; nothing was applied", if troubles == 1 { "" } else { "s" });
+        let what = format!(
+            "{troubles} document{} could not be read; nothing was applied",
+            if troubles == 1 { "" } else { "s" }
+        );
         return Err(Failure::new("TES-W002", what, "correct the lines above").into());
     }
     Ok(files)
@@ -95,7 +98,8 @@ fn split(text: &str) -> Vec<(usize, String)> {
         }
     }
     documents.push((start, current));
-    let is_empty = |text: &str| text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    let is_empty =
+        |text: &str| text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     documents.retain(|(_, text)| !is_empty(text));
     documents
 }
@@ -141,7 +145,9 @@ impl Files {
 
 fn line_of(text: &str, field: &str) -> Option<usize> {
     let first = field.split('.').next().unwrap_or(field);
-    let found = text.lines().position(|line| line.trim_start().strip_prefix(first).is_some_and(|rest| rest.starts_with(':')));
+    let found = text
+        .lines()
+        .position(|line| line.trim_start().strip_prefix(first).is_some_and(|rest| rest.starts_with(':')));
     found.map(|line| line + 1)
 }
 
@@ -180,8 +186,12 @@ mod tests {
 
     #[test]
     fn errors_name_file_line_and_what_to_do() {
-        let unknown_key = read_text("\n---\nkind: Purpose\nname: x\nbasis: contract\nowner: me\n").unwrap_err();
-        assert!(unknown_key.starts_with("w.yaml:6:1: ") && unknown_key.contains("unknown field `owner`"), "{unknown_key}");
+        let unknown_key =
+            read_text("\n---\nkind: Purpose\nname: x\nbasis: contract\nowner: me\n").unwrap_err();
+        assert!(
+            unknown_key.starts_with("w.yaml:6:1: ") && unknown_key.contains("unknown field `owner`"),
+            "{unknown_key}"
+        );
         let wrong = read_text("kind: Purpose\nname: x\nbasis: because\n").unwrap_err();
         assert!(wrong.starts_with("w.yaml:3:") && wrong.contains("because"), "{wrong}");
         let kind = read_text("name: x\nkind: Person\n").unwrap_err();

@@ -25,8 +25,10 @@ pub fn run(folder: &Path, seconds: u64) -> anyhow::Result<()> {
         {"kind": "Purpose", "name": "service", "basis": "contract"},
         {"kind": "Source", "name": "load", "write_key": "load-write-key", "purposes": ["service"]},
     ]))?;
-    let workspace = Workspace::new(documents).map_err(|_| anyhow::anyhow!("the workspace of the bench is wrong"))?;
-    let rules = Rules::new(1, workspace).map_err(|_| anyhow::anyhow!("the workspace of the bench is wrong"))?;
+    let workspace =
+        Workspace::new(documents).map_err(|_| anyhow::anyhow!("the workspace of the bench is wrong"))?;
+    let rules =
+        Rules::new(1, workspace).map_err(|_| anyhow::anyhow!("the workspace of the bench is wrong"))?;
     let (key, source) = (HashKey::new([1; 32]), SourceName::parse("load")?);
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut body = Body::batch(BATCH, |n| match n % 10 {
@@ -40,10 +42,16 @@ pub fn run(folder: &Path, seconds: u64) -> anyhow::Result<()> {
         for _ in 0..16 {
             body.shuffle(&mut random, 1_000_000, &mut next);
             let bytes = bytes::Bytes::copy_from_slice(body.bytes());
-            let context =
-                ParseContext { rules: &rules, key: &key, source: &source, received_at: clock.now(), request_id: RequestId(0) };
+            let context = ParseContext {
+                rules: &rules,
+                key: &key,
+                source: &source,
+                received_at: clock.now(),
+                request_id: RequestId(0),
+            };
             let begun = clock.monotonic_nanos();
-            let parsed = parse_body(&bytes, Entrance::Batch, &context).map_err(|reject| anyhow::anyhow!("{reject:?}"))?;
+            let parsed = parse_body(&bytes, Entrance::Batch, &context)
+                .map_err(|reject| anyhow::anyhow!("{reject:?}"))?;
             parse_nanos += clock.monotonic_nanos().saturating_sub(begun);
             events += parsed.iter().filter(|event| event.is_ok()).count() as u64;
             let record = Record::Ingest {

@@ -91,9 +91,18 @@ impl Body {
 fn event(text: &mut Vec<u8>, kind: Kind) -> Slots {
     let start = text.len();
     let (call, rest) = match kind {
-        Kind::Track => ("track", r#""event":"Product Viewed","properties":{"product_id":"622c6f5d5cf86a4c77358033","sku":"8472-998-0112","category":"Games","name":"Monopoly: 3rd Edition","brand":"Hasbro","price":18.99,"quantity":1}"#),
-        Kind::Page => ("page", r#""name":"Product","properties":{"path":"/games/monopoly","referrer":"https://www.example.com/","search":"","title":"Monopoly","url":"https://shop.example.com/games/monopoly"}"#),
-        Kind::Identify => ("identify", r#""traits":{"name":"Ada Lovelace","plan":"pro","city":"London","loyalty_tier":"gold","newsletter":true,"visits":42}"#),
+        Kind::Track => (
+            "track",
+            r#""event":"Product Viewed","properties":{"product_id":"622c6f5d5cf86a4c77358033","sku":"8472-998-0112","category":"Games","name":"Monopoly: 3rd Edition","brand":"Hasbro","price":18.99,"quantity":1}"#,
+        ),
+        Kind::Page => (
+            "page",
+            r#""name":"Product","properties":{"path":"/games/monopoly","referrer":"https://www.example.com/","search":"","title":"Monopoly","url":"https://shop.example.com/games/monopoly"}"#,
+        ),
+        Kind::Identify => (
+            "identify",
+            r#""traits":{"name":"Ada Lovelace","plan":"pro","city":"London","loyalty_tier":"gold","newsletter":true,"visits":42}"#,
+        ),
     };
     let zeros = "0".repeat(DIGITS);
     text.extend(format!(r#"{{"type":"{call}","userId":"user-"#).as_bytes());

@@ -100,9 +100,15 @@ fn start(bin: &Path, data_dir: &Path) -> anyhow::Result<(Child, Target)> {
             && let Some(address) = url.strip_prefix("http://").filter(|address| !address.is_empty())
         {
             let token = std::fs::read_to_string(data_dir.join("admin.token"))?;
-            let target =
-                Target { address: address.to_owned(), write_key: WRITE_KEY.to_owned(), token: token.trim().to_owned() };
-            if Connection::open(&target).and_then(|mut c| c.get("/health")).is_ok_and(|(status, _)| status == 200) {
+            let target = Target {
+                address: address.to_owned(),
+                write_key: WRITE_KEY.to_owned(),
+                token: token.trim().to_owned(),
+            };
+            if Connection::open(&target)
+                .and_then(|mut c| c.get("/health"))
+                .is_ok_and(|(status, _)| status == 200)
+            {
                 drain(&mut server);
                 apply(bin, data_dir)?;
                 return Ok((server, target));
@@ -138,7 +144,8 @@ fn apply(bin: &Path, data_dir: &Path) -> anyhow::Result<()> {
     );
     let partial = data_dir.join("workspace.partial");
     std::fs::write(&partial, text)?;
-    let done = Command::new(bin).args(["apply", "--data-dir"]).arg(data_dir).arg("-f").arg(&partial).output()?;
+    let done =
+        Command::new(bin).args(["apply", "--data-dir"]).arg(data_dir).arg("-f").arg(&partial).output()?;
     if !done.status.success() {
         bail!("cannot apply the workspace: {}", String::from_utf8_lossy(&done.stderr));
     }
@@ -189,7 +196,11 @@ fn send(
 }
 
 /// Waits until the senders have ended, then compares every person's count.
-fn count_when_quiet(target: &Target, expected: &[AtomicU64], acknowledged: &AtomicU64) -> anyhow::Result<(u64, u64)> {
+fn count_when_quiet(
+    target: &Target,
+    expected: &[AtomicU64],
+    acknowledged: &AtomicU64,
+) -> anyhow::Result<(u64, u64)> {
     let made = || expected.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>();
     let mut connection = Connection::open(target)?;
     for _ in 0..3000 {
@@ -203,7 +214,8 @@ fn count_when_quiet(target: &Target, expected: &[AtomicU64], acknowledged: &Atom
     let (mut lost, mut twice) = (0, 0);
     for (user, expected) in expected.iter().enumerate() {
         let expected = expected.load(Ordering::SeqCst);
-        let (status, body) = connection.get(&format!("/api/v1/profiles/user_id:user-{user:012}?include=events"))?;
+        let (status, body) =
+            connection.get(&format!("/api/v1/profiles/user_id:user-{user:012}?include=events"))?;
         let counted = match status {
             200 => {
                 let profile: serde_json::Value = serde_json::from_slice(&body)?;

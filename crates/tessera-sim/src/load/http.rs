@@ -18,7 +18,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(target: &Target) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(&target.address).with_context(|| format!("cannot reach {}", target.address))?;
+        let stream = TcpStream::connect(&target.address)
+            .with_context(|| format!("cannot reach {}", target.address))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024), head: Vec::new(), target: target.clone() })

@@ -41,7 +41,9 @@ pub fn fill(target: &Target, profiles: u64) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
     })?;
     wait_for(target, before + batches * BATCH as u64)
 }
@@ -80,7 +82,9 @@ pub fn run(target: &Target, profiles: u64, seconds: u64, connections: u64) -> an
                 })
             })
             .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
     })?;
     let sent = sent.load(Ordering::Relaxed);
     wait_for(target, before + sent)?;

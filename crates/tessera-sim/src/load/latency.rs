@@ -50,7 +50,9 @@ pub fn run(target: &Target, profiles: u64, seconds: u64, rate: u64) -> anyhow::R
         }
         workers.push(scope.spawn(move || watch(target, clock, start, end, profiles, visible)));
         workers.push(scope.spawn(move || look_up(target, clock, start, end, profiles, lookups)));
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
     })?;
     for (name, values) in [("ack", acks), ("visible", visible), ("lookup", lookups)] {
         let mut values = values.into_inner().unwrap_or_default();

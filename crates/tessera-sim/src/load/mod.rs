@@ -33,7 +33,11 @@ pub(crate) fn real(number: u64) -> f64 {
 /// The value below which `share` (0 to 1) of the sorted values lie.
 pub(crate) fn percentile(values: &mut [u64], share: f64) -> u64 {
     values.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into the slice, not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into the slice, not negative"
+    )]
     let at = (real(values.len() as u64) * share) as usize;
     values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
 }

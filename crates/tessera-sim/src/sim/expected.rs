@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tessera_model::{MessageId, MessageKey, Operation, RejectCode, Timestamp};
 use tessera_pipeline::RejectId;
 
-use super::message::{Address, Message, NEWS, Part, Request, SERVICE, Said, Source};
+use super::message::{Address, Kind, Message, NEWS, Part, Request, SERVICE, Said, Source};
 use super::people::{People, Weight};
 
 /// A reject that must be stored.
@@ -142,7 +142,7 @@ impl Expected {
                 continue;
             }
             for address in &message.addresses {
-                self.people.place(address, at);
+                self.people.name(address, at);
                 let words = self.words.entry(address.clone()).or_default();
                 let word = if *yes { &mut words.yes } else { &mut words.no };
                 *word = (*word).max(Some(at));
@@ -183,13 +183,15 @@ impl Expected {
             source: message.source.name(),
         };
         for address in &message.addresses {
-            self.people.place(address, at);
-            self.people.touch(address, at);
+            self.people.name(address, at);
             self.people.link(owner, address, weight(true));
         }
         if let Said::Alias(previous) = &message.said {
-            self.people.place(previous, at);
-            self.people.link(owner, previous, weight(false));
+            for kind in [Kind::UserId, Kind::AnonymousId] {
+                let previous = Address::new(kind, previous.clone());
+                self.people.place(&previous);
+                self.people.link(owner, &previous, weight(false));
+            }
         }
     }
 
@@ -232,12 +234,16 @@ impl Expected {
             .collect();
         let messages: BTreeMap<&str, &str> =
             words.iter().map(|(name, (joined, _))| (*name, joined.message.as_str())).collect();
+        // What only an alias named stays out of sight.
         let times: Vec<(i64, i64, &Address)> = addresses
             .iter()
-            .filter_map(|address| self.people.seen.get(address).map(|(first, last)| (*first, *last, address)))
+            .filter_map(|address| {
+                let (first, last) = (*self.people.seen.get(address)?)?;
+                Some((first, last, address))
+            })
             .collect();
         let oldest = times.iter().map(|(first, _, address)| (*first, address.id())).min();
-        let mut references: Vec<String> = addresses.iter().map(Address::reference).collect();
+        let mut references: Vec<String> = times.iter().map(|(_, _, address)| address.reference()).collect();
         references.sort();
         let counts: BTreeMap<_, _> = counts
             .into_iter()

@@ -121,8 +121,8 @@ pub(crate) enum Said {
     Page,
     /// Trait names and values.
     Identify(Vec<(String, Value)>),
-    /// The other id of the same person.
-    Alias(Address),
+    /// The other id of the same person: a user id or an anonymous id, the call does not say which.
+    Alias(String),
     Consent,
 }
 
@@ -187,7 +187,7 @@ impl Message {
                 let traits: serde_json::Map<String, Value> = traits.iter().cloned().collect();
                 set(&mut event, "traits", Value::Object(traits));
             }
-            Said::Alias(previous) => set(&mut event, "previousId", json!(previous.value)),
+            Said::Alias(previous) => set(&mut event, "previousId", json!(previous)),
             Said::Page | Said::Consent => {}
         }
         let claims: serde_json::Map<String, Value> =

@@ -20,8 +20,8 @@ pub(crate) struct Weight {
 /// Addresses and the evidence between them.
 #[derive(Debug, Default)]
 pub(crate) struct People {
-    /// First and last time that the address was named.
-    pub(crate) seen: BTreeMap<Address, (i64, i64)>,
+    /// First and last time that an event named the address; `None` for one that only an alias did.
+    pub(crate) seen: BTreeMap<Address, Option<(i64, i64)>>,
     edges: BTreeMap<(Address, Address), Weight>,
     /// The profile of each address, while nothing has changed.
     known: Option<BTreeMap<Address, usize>>,
@@ -29,17 +29,19 @@ pub(crate) struct People {
 
 impl People {
     /// Makes sure that the address is known.
-    pub(crate) fn place(&mut self, address: &Address, at: i64) {
+    pub(crate) fn place(&mut self, address: &Address) {
         if !self.seen.contains_key(address) {
-            self.seen.insert(address.clone(), (at, at));
+            self.seen.insert(address.clone(), None);
             self.known = None;
         }
     }
 
-    /// The address was named at that time.
-    pub(crate) fn touch(&mut self, address: &Address, at: i64) {
-        if let Some((first, last)) = self.seen.get_mut(address) {
-            (*first, *last) = ((*first).min(at), (*last).max(at));
+    /// An event named the address at that time.
+    pub(crate) fn name(&mut self, address: &Address, at: i64) {
+        self.place(address);
+        if let Some(span) = self.seen.get_mut(address) {
+            let (first, last) = span.unwrap_or((at, at));
+            *span = Some((first.min(at), last.max(at)));
         }
     }
 

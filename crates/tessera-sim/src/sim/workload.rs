@@ -106,7 +106,7 @@ fn said(random: &mut Random, source: Source, person: u64, addresses: &mut Vec<Ad
             }
             Said::Identify(traits)
         }
-        7 if addresses.contains(&user) => Said::Alias(Address::new(Kind::UserId, format!("old-{person}"))),
+        7 if addresses.contains(&user) => Said::Alias(format!("old-{person}")),
         8 | 9 => Said::Consent,
         _ => Said::Track(match (source, random.one_in(4)) {
             (Source::Form, _) => "Newsletter Opened",

@@ -33,7 +33,8 @@ pub(crate) fn run(global: &Global, command: &Destination) -> anyhow::Result<()> 
             Ok(())
         }
         Destination::DeadLetters { name, limit } => {
-            let answer = client.get(&format!("/api/v1/destinations/{}/dead-letters?limit={limit}", encode(name)))?;
+            let answer =
+                client.get(&format!("/api/v1/destinations/{}/dead-letters?limit={limit}", encode(name)))?;
             if global.json {
                 return print_json(&answer);
             }
@@ -48,7 +49,10 @@ pub(crate) fn run(global: &Global, command: &Destination) -> anyhow::Result<()> 
             if global.json {
                 return print_json(&answer);
             }
-            output::line(format_args!("trying {} dead letters again", output::count(number(&answer, "replayed"))));
+            output::line(format_args!(
+                "trying {} dead letters again",
+                output::count(number(&answer, "replayed"))
+            ));
             Ok(())
         }
     }

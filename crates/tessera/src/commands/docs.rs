@@ -43,41 +43,90 @@ fn settings() -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// A kind of document, what it is for, and its fields.
+type Described = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Every field of every kind of document: a test holds it against the types.
-const WORKSPACE: [(&str, &str, &[(&str, &str)]); 4] = [
-    ("Purpose", "Why data is processed.", &[
-        ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
-        ("version", "1 unless given. Raise it when the notice or the basis changes; a basis cannot change within a version."),
-        ("basis", "Exactly one of `consent`, `contract`, `legal_obligation`, `vital_interests`, `public_task`, `legitimate_interests` (GDPR Art. 6(1))."),
-        ("description", "For people."),
-        ("notice", "What the person is told, by language: `{en: ..., de: ...}`."),
-        ("jurisdictions", "Where it applies; empty: everywhere."),
-        ("retention_days", "How long data may be kept for it; kept with the purpose, not yet enforced."),
-        ("consent_valid_days", "How long a consent is good for; absent: until withdrawn."),
-    ]),
-    ("Source", "Where data comes from, and why it may.", &[
-        ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
-        ("write_key", "What its clients send; at least 8 letters and digits, unique. It can only write."),
-        ("purposes", "The purposes its data serves. An event that none of them validly covers joins no profile."),
-        ("consent", "Categories of the source's consent tool and the purpose each stands for: `{Advertising: marketing.email}`. A category named like a purpose needs no line."),
-        ("party", "`zero`, `first` (default), `second` or `third`."),
-        ("category", "`identity`, `contact`, `demographic`, `transactional`, `behavioural` (default), `social`, `feedback`, `attitude`, `loyalty` or `experience`."),
-    ]),
-    ("Namespace", "A kind of identifier. Built in: `user_id`, `email`, `phone`, `anonymous_id`; a document of the same name replaces one.", &[
-        ("name", "1 to 64 of `a-z 0-9 _`."),
-        ("priority", "Smaller is stronger; 100 unless given. Built in: `user_id` 10, `email` 20, `phone` 30, `anonymous_id` 1000. The strongest identifier of an event owns it."),
-        ("limit", "Most of them in one profile; 5 unless given. Built in: `user_id` 1, `email` and `phone` 5, `anonymous_id` 100."),
-        ("normalise", "`exact` (default), `lowercase`, `email` or `phone`."),
-        ("from", "Where events carry it, beyond `context.externalIds`: paths below `traits.`, `properties.` or `context.`."),
-        ("blocked", "Regular expressions of values that say nothing, besides blanks, zeros, `null`, `anonymous` and their like."),
-    ]),
-    ("Destination", "Where data goes, and why it may.", &[
-        ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
-        ("type", "The connector: `webhook` or `jsonl`."),
-        ("purpose", "The one purpose that deliveries serve. The gate is asked again for each person at the moment of sending."),
-        ("events", "Calls (`identify`) or event names (`Order Completed`) to send; empty: all."),
-        ("config", "The connector's own settings: see its guide."),
-    ]),
+const WORKSPACE: [Described; 4] = [
+    (
+        "Purpose",
+        "Why data is processed.",
+        &[
+            ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
+            (
+                "version",
+                "1 unless given. Raise it when the notice or the basis changes; a basis cannot change within a version.",
+            ),
+            (
+                "basis",
+                "Exactly one of `consent`, `contract`, `legal_obligation`, `vital_interests`, `public_task`, `legitimate_interests` (GDPR Art. 6(1)).",
+            ),
+            ("description", "For people."),
+            ("notice", "What the person is told, by language: `{en: ..., de: ...}`."),
+            ("jurisdictions", "Where it applies; empty: everywhere."),
+            ("retention_days", "How long data may be kept for it; kept with the purpose, not yet enforced."),
+            ("consent_valid_days", "How long a consent is good for; absent: until withdrawn."),
+        ],
+    ),
+    (
+        "Source",
+        "Where data comes from, and why it may.",
+        &[
+            ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
+            ("write_key", "What its clients send; at least 8 letters and digits, unique. It can only write."),
+            (
+                "purposes",
+                "The purposes its data serves. An event that none of them validly covers joins no profile.",
+            ),
+            (
+                "consent",
+                "Categories of the source's consent tool and the purpose each stands for: `{Advertising: marketing.email}`. A category named like a purpose needs no line.",
+            ),
+            ("party", "`zero`, `first` (default), `second` or `third`."),
+            (
+                "category",
+                "`identity`, `contact`, `demographic`, `transactional`, `behavioural` (default), `social`, `feedback`, `attitude`, `loyalty` or `experience`.",
+            ),
+        ],
+    ),
+    (
+        "Namespace",
+        "A kind of identifier. Built in: `user_id`, `email`, `phone`, `anonymous_id`; a document of the same name replaces one.",
+        &[
+            ("name", "1 to 64 of `a-z 0-9 _`."),
+            (
+                "priority",
+                "Smaller is stronger; 100 unless given. Built in: `user_id` 10, `email` 20, `phone` 30, `anonymous_id` 1000. The strongest identifier of an event owns it.",
+            ),
+            (
+                "limit",
+                "Most of them in one profile; 5 unless given. Built in: `user_id` 1, `email` and `phone` 5, `anonymous_id` 100.",
+            ),
+            ("normalise", "`exact` (default), `lowercase`, `email` or `phone`."),
+            (
+                "from",
+                "Where events carry it, beyond `context.externalIds`: paths below `traits.`, `properties.` or `context.`.",
+            ),
+            (
+                "blocked",
+                "Regular expressions of values that say nothing, besides blanks, zeros, `null`, `anonymous` and their like.",
+            ),
+        ],
+    ),
+    (
+        "Destination",
+        "Where data goes, and why it may.",
+        &[
+            ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
+            ("type", "The connector: `webhook` or `jsonl`."),
+            (
+                "purpose",
+                "The one purpose that deliveries serve. The gate is asked again for each person at the moment of sending.",
+            ),
+            ("events", "Calls (`identify`) or event names (`Order Completed`) to send; empty: all."),
+            ("config", "The connector's own settings: see its guide."),
+        ],
+    ),
 ];
 
 fn workspace() -> anyhow::Result<String> {
@@ -87,7 +136,10 @@ fn workspace() -> anyhow::Result<String> {
          prints what is there. Unknown fields fail.\n",
     );
     for (kind, meaning, fields) in WORKSPACE {
-        writeln!(out, "\n## {kind}\n\n{meaning}\n\n| field | meaning |\n| --- | --- |\n| `kind` | `{kind}` |")?;
+        writeln!(
+            out,
+            "\n## {kind}\n\n{meaning}\n\n| field | meaning |\n| --- | --- |\n| `kind` | `{kind}` |"
+        )?;
         for (field, meaning) in fields {
             writeln!(out, "| `{field}` | {meaning} |")?;
         }
@@ -123,10 +175,12 @@ mod tests {
     #[test]
     fn the_workspace_reference_names_every_field_that_the_types_have() {
         for (kind, _, fields) in WORKSPACE {
-            let error = serde_json::from_value::<Document>(serde_json::json!({ "kind": kind, "no such field": 1 }));
+            let error =
+                serde_json::from_value::<Document>(serde_json::json!({ "kind": kind, "no such field": 1 }));
             let error = error.unwrap_err().to_string();
             let (_, expected) = error.split_once("expected one of ").unwrap();
-            let mut known: Vec<&str> = expected.split('`').skip(1).step_by(2).filter(|name| *name != "kind").collect();
+            let mut known: Vec<&str> =
+                expected.split('`').skip(1).step_by(2).filter(|name| *name != "kind").collect();
             let mut described: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             known.sort_unstable();
             described.sort_unstable();

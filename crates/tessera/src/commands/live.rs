@@ -19,11 +19,21 @@ pub(crate) fn run(global: &Global, kinds: &[String]) -> anyhow::Result<()> {
 
 fn describe(kind: &str, notice: &Value) -> String {
     let rest = match kind {
-        "accepted" => format!("{} {} -> {}", text(notice, "source"), text(notice, "name"), text(notice, "profile")),
-        "rejected" => {
-            format!("{} {}: {} ({})", text(notice, "source"), text(notice, "code"), text(notice, "reason"), text(notice, "reject"))
+        "accepted" => {
+            format!("{} {} -> {}", text(notice, "source"), text(notice, "name"), text(notice, "profile"))
         }
-        "denied" => format!("{} {}: {}", text(notice, "source"), text(notice, "call"), text(notice, "reason")),
+        "rejected" => {
+            format!(
+                "{} {}: {} ({})",
+                text(notice, "source"),
+                text(notice, "code"),
+                text(notice, "reason"),
+                text(notice, "reject")
+            )
+        }
+        "denied" => {
+            format!("{} {}: {}", text(notice, "source"), text(notice, "call"), text(notice, "reason"))
+        }
         "duplicate" => format!("{} {}", text(notice, "source"), text(notice, "call")),
         "merged" => {
             let from: Vec<&str> = list(notice, "from").iter().filter_map(Value::as_str).collect();

@@ -20,7 +20,11 @@ use crate::settings::Settings;
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     let global = cli.global;
     // The demo's transcript is for people; what goes wrong shows all the same.
-    start_logging(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info,fjall=warn,lsm_tree=warn" });
+    start_logging(if matches!(cli.command, Command::Demo(_)) {
+        "warn"
+    } else {
+        "info,fjall=warn,lsm_tree=warn"
+    });
     match cli.command {
         Command::Serve(serve) => run_server(&global, &serve),
         Command::Init { folder } => workspace::init(&folder),
@@ -53,7 +57,11 @@ fn run_server(global: &Global, serve: &Serve) -> anyhow::Result<()> {
 fn start_logging(unless_set: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("TESSERA_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new(unless_set));
-    let is_started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let is_started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
     if is_started.is_err() {
         output::note("logging was started before");
     }

@@ -16,7 +16,8 @@ pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
                 query.push(format!("include={}", encode(&include.join(","))));
             }
             query.extend(purpose.iter().map(|purpose| format!("purpose={}", encode(purpose))));
-            let answer = client.get(&format!("/api/v1/profiles/{}?{}", encode(reference), query.join("&")))?;
+            let answer =
+                client.get(&format!("/api/v1/profiles/{}?{}", encode(reference), query.join("&")))?;
             if global.json { print_json(&answer) } else { show(&answer) }
         }
         Profile::List { limit, after, namespace, traits } => {
@@ -61,7 +62,11 @@ fn identifier(value: &Value) -> String {
 
 fn show(profile: &Value) -> anyhow::Result<()> {
     output::line(format_args!("profile {}", text(profile, "id")));
-    output::line(format_args!("  seen         {} to {}", text(profile, "first_seen_at"), text(profile, "last_seen_at")));
+    output::line(format_args!(
+        "  seen         {} to {}",
+        text(profile, "first_seen_at"),
+        text(profile, "last_seen_at")
+    ));
     if let Some(denied) = profile.get("denied").and_then(Value::as_str) {
         output::line(format_args!("  denied       {denied}: no purpose permits to show more"));
     }
@@ -70,25 +75,48 @@ fn show(profile: &Value) -> anyhow::Result<()> {
     }
     for (name, value) in profile.get("traits").and_then(Value::as_object).into_iter().flatten() {
         let origin = profile.pointer("/provenance").and_then(|all| all.get(name));
-        let origin = origin.map_or_else(String::new, |o| format!("  ({} {})", text(o, "source"), text(o, "at")));
+        let origin =
+            origin.map_or_else(String::new, |o| format!("  ({} {})", text(o, "source"), text(o, "at")));
         output::line(format_args!("  trait        {name} = {value}{origin}"));
     }
     for (purpose, consent) in profile.get("consents").and_then(Value::as_object).into_iter().flatten() {
-        output::line(format_args!("  consent      {purpose}: {} at {}", text(consent, "status"), text(consent, "at")));
+        output::line(format_args!(
+            "  consent      {purpose}: {} at {}",
+            text(consent, "status"),
+            text(consent, "at")
+        ));
     }
     for account in list(profile, "accounts") {
-        output::line(format_args!("  account      {} since {}", text(account, "account_id"), text(account, "since")));
+        output::line(format_args!(
+            "  account      {} since {}",
+            text(account, "account_id"),
+            text(account, "since")
+        ));
     }
     for (name, count) in profile.get("event_counts").and_then(Value::as_object).into_iter().flatten() {
         let count = (super::number(count, "count"), text(count, "last_at"));
-        output::line(format_args!("  event        {name}: {} times, last at {}", output::count(count.0), count.1));
+        output::line(format_args!(
+            "  event        {name}: {} times, last at {}",
+            output::count(count.0),
+            count.1
+        ));
     }
     for edge in list(profile, "merges") {
         let ends = [edge.get("a"), edge.get("b")].map(|end| end.map(identifier).unwrap_or_default());
         let why = list(edge, "evidence").first().map_or_else(String::new, |evidence| {
-            format!("{} by {} at {}", text(evidence, "strength"), text(evidence, "source"), text(evidence, "at"))
+            format!(
+                "{} by {} at {}",
+                text(evidence, "strength"),
+                text(evidence, "source"),
+                text(evidence, "at")
+            )
         });
-        output::line(format_args!("  link         {} - {}: {} ({why})", ends[0], ends[1], text(edge, "linked")));
+        output::line(format_args!(
+            "  link         {} - {}: {} ({why})",
+            ends[0],
+            ends[1],
+            text(edge, "linked")
+        ));
     }
     Ok(())
 }

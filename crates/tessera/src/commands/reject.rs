@@ -16,7 +16,10 @@ pub(crate) fn run(global: &Global, command: &Reject) -> anyhow::Result<()> {
                 return print_json(&answer);
             }
             for reject in list(&answer, "rejects") {
-                let line = reject.get("line").and_then(Value::as_u64).map_or_else(String::new, |n| format!(" line {n}"));
+                let line = reject
+                    .get("line")
+                    .and_then(Value::as_u64)
+                    .map_or_else(String::new, |n| format!(" line {n}"));
                 output::line(format_args!(
                     "{}  {}  {}  {}{line}  {}",
                     text(reject, "id"),

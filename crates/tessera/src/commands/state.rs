@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use tessera_model::Document;
 use tessera_pipeline::{
-    Pipeline, PipelineOptions, load_rules, oldest_snapshot, newest_snapshot, read_snapshot, replay_into, state_hash,
+    Pipeline, PipelineOptions, load_rules, newest_snapshot, oldest_snapshot, read_snapshot, replay_into,
+    state_hash,
 };
 use tessera_store::{Clock, Log as _, Position, Store as _, SystemClock};
 use tessera_store_embedded::{EmbeddedStore, SegmentLog};
@@ -30,7 +31,14 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
         dedup_window_millis: i64::from(settings.pipeline.dedup_window_hours) * 3_600_000,
         ..PipelineOptions::default()
     };
-    Pipeline::open(Arc::clone(&log), Arc::clone(&store), data.key.clone(), Arc::clone(&clock), options.clone())?.catch_up()?;
+    Pipeline::open(
+        Arc::clone(&log),
+        Arc::clone(&store),
+        data.key.clone(),
+        Arc::clone(&clock),
+        options.clone(),
+    )?
+    .catch_up()?;
     let upto = store.checkpoint()?;
     let folder = fresh_folder(&data.path.join("verify"))?;
     let fresh = Arc::new(open_store(&folder, &settings)?);
@@ -43,8 +51,15 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
     drop(fresh);
     remove(&folder)?;
     if expected != found {
-        let what = format!("the store does not hold what the log comes to: {rows} rows with hash {expected}, the replay gives {found_rows} rows with hash {found}");
-        return Err(Failure::new("TES-S024", what, "keep a copy of the folder, then run `tessera rebuild`; please report it").into());
+        let what = format!(
+            "the store does not hold what the log comes to: {rows} rows with hash {expected}, the replay gives {found_rows} rows with hash {found}"
+        );
+        return Err(Failure::new(
+            "TES-S024",
+            what,
+            "keep a copy of the folder, then run `tessera rebuild`; please report it",
+        )
+        .into());
     }
     if global.json {
         return super::print_json(&serde_json::json!({
@@ -94,7 +109,11 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
     }
     std::fs::rename(&new, &current).context("cannot move the new store in")?;
     remove(&folder)?;
-    output::line(format_args!("rebuilt: {} rows up to log position {}, state {hash}", output::count(rows), upto.0));
+    output::line(format_args!(
+        "rebuilt: {} rows up to log position {}, state {hash}",
+        output::count(rows),
+        upto.0
+    ));
     if old.exists() {
         output::line(format_args!("the old store is in {}: remove it when all is well", old.display()));
     }
@@ -103,10 +122,17 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
 
 /// What was delivered must not be delivered again. Where the old store can no longer say, everything up to now
 /// counts as delivered: people do not get last year's mail twice.
-fn keep_cursors(data: &DataDir, settings: &Settings, fresh: &EmbeddedStore, upto: Position) -> anyhow::Result<()> {
+fn keep_cursors(
+    data: &DataDir,
+    settings: &Settings,
+    fresh: &EmbeddedStore,
+    upto: Position,
+) -> anyhow::Result<()> {
     let old = open_store(&data.path, settings);
     if old.is_err() {
-        output::note("the old store cannot be read: deliveries up to now count as made (--repeat-deliveries makes them again), dead letters are lost");
+        output::note(
+            "the old store cannot be read: deliveries up to now count as made (--repeat-deliveries makes them again), dead letters are lost",
+        );
     }
     let rules = load_rules(fresh)?;
     for document in rules.workspace.documents() {
@@ -131,9 +157,13 @@ fn replay(
 ) -> anyhow::Result<()> {
     let from = store.position().0;
     let bar = ProgressBar::new(upto.0.saturating_sub(from));
-    let style = ProgressStyle::with_template("replaying {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")?;
+    let style = ProgressStyle::with_template(
+        "replaying {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    )?;
     bar.set_style(style);
-    replay_into(log, store, &data.key, clock, upto, options, |position| bar.set_position(position.0.saturating_sub(from)))?;
+    replay_into(log, store, &data.key, clock, upto, options, |position| {
+        bar.set_position(position.0.saturating_sub(from))
+    })?;
     bar.finish_and_clear();
     Ok(())
 }
@@ -145,7 +175,8 @@ fn from_the_start(log: &SegmentLog) -> anyhow::Result<Position> {
         return Ok(start);
     }
     let what = format!("the log begins at position {} and there is no snapshot of what was before", start.0);
-    Err(Failure::new("TES-S025", what, "restore `checkpoints/` or the older log segments from a backup").into())
+    Err(Failure::new("TES-S025", what, "restore `checkpoints/` or the older log segments from a backup")
+        .into())
 }
 
 fn existing(folder: &Path) -> anyhow::Result<()> {

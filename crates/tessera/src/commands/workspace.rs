@@ -51,7 +51,8 @@ pub(crate) fn export(global: &Global) -> anyhow::Result<()> {
     if global.json {
         return print_json(&answer);
     }
-    let documents: Vec<Document> = serde_json::from_value(answer.get("documents").cloned().unwrap_or_default())?;
+    let documents: Vec<Document> =
+        serde_json::from_value(answer.get("documents").cloned().unwrap_or_default())?;
     output::line(yaml::write(&documents)?.trim_end());
     Ok(())
 }
@@ -73,7 +74,11 @@ fn explain(files: &Files, answer: anyhow::Result<Value>) -> anyhow::Result<Value
     if problems.is_empty() {
         return Err(error);
     }
-    let what = format!("{} problem{} in the workspace; nothing was applied", problems.len(), if problems.len() == 1 { "" } else { "s" });
+    let what = format!(
+        "{} problem{} in the workspace; nothing was applied",
+        problems.len(),
+        if problems.len() == 1 { "" } else { "s" }
+    );
     Err(Failure::new(Problem::CODE, what, "correct the lines above").into())
 }
 
