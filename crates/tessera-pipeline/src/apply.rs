@@ -312,12 +312,12 @@ impl<'a> Application<'a> {
         }
         let before = profiles(cluster);
         cluster.resolve(|namespace| namespaces.limit(namespace));
-        let after = profiles(cluster);
-        self.tell_of(&before, &after);
+        let (after, own) = (profiles(cluster), cluster.profile_id(owner_node));
+        self.tell_of(&before, &after, own);
     }
 
     /// Keeps count of profiles, and tells who watches.
-    pub(crate) fn tell_of(&mut self, before: &[FragmentId], after: &[FragmentId]) {
+    pub(crate) fn tell_of(&mut self, before: &[FragmentId], after: &[FragmentId], own: FragmentId) {
         let totals = self.view.totals_mut();
         totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
         let gone: Vec<String> =
@@ -327,10 +327,8 @@ impl<'a> Application<'a> {
         if !self.settings.is_watched {
             return;
         }
-        if let (false, Some(first)) =
-            (gone.is_empty(), new.first().cloned().or_else(|| after.first().map(ToString::to_string)))
-        {
-            self.notices.push(Notice::Merged { profile: first, from: gone });
+        if !gone.is_empty() {
+            self.notices.push(Notice::Merged { profile: own.to_string(), from: gone });
         } else if !new.is_empty() {
             self.notices.push(Notice::Split { profiles: after.iter().map(ToString::to_string).collect() });
         }
@@ -400,8 +398,8 @@ impl<'a> Application<'a> {
         let before = profiles(cluster);
         if cluster.split(node, &fragments.iter().copied().collect(), at) {
             cluster.resolve(|namespace| namespaces.limit(namespace));
-            let after = profiles(cluster);
-            self.tell_of(&before, &after);
+            let (after, own) = (profiles(cluster), cluster.profile_id(node));
+            self.tell_of(&before, &after, own);
         }
     }
 

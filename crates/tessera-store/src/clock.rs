@@ -21,7 +21,10 @@ pub struct SystemClock {
 impl SystemClock {
     /// A clock whose monotonic origin is now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one implementation of `Clock` that reads the machine's time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one implementation of `Clock` that reads the machine's time"
+    )]
     pub fn new() -> Self {
         Self { origin: std::time::Instant::now() }
     }
@@ -34,7 +37,10 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one implementation of `Clock` that reads the machine's time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one implementation of `Clock` that reads the machine's time"
+    )]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -126,7 +126,9 @@ impl LogError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Append { .. } => "free disk space or lower `log.retention_hours`; the server retries by itself",
+            Self::Append { .. } => {
+                "free disk space or lower `log.retention_hours`; the server retries by itself"
+            }
             Self::RecordTooLarge { .. } => "send smaller batches",
             Self::Corrupt { .. } => {
                 "restore the segment from a backup; nothing after this byte was read, and nothing was changed"

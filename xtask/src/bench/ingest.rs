@@ -76,7 +76,12 @@ fn bare(sim: &Path, folder: &Path, figures: &mut Figures) -> Result<()> {
     figures.take(&String::from_utf8(done.stdout)?)
 }
 
-fn throughput_and_latency(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures) -> Result<()> {
+fn throughput_and_latency(
+    arguments: &Arguments,
+    bin: &Path,
+    sim: &Path,
+    figures: &mut Figures,
+) -> Result<()> {
     let profiles = arguments.profiles.to_string();
     let seconds = arguments.seconds.to_string();
     let server = Server::start(bin, &arguments.folder.join("ingest"), None)?;
@@ -94,7 +99,9 @@ fn throughput_and_latency(arguments: &Arguments, bin: &Path, sim: &Path, figures
         for ((stage, now), (_, then)) in server.stages()?.into_iter().zip(stages) {
             figures.add(&format!("{stage}_us_per_event"), (now - then) * 1e6 / events, "µs");
         }
-        if let (Some(rate), Some(bare)) = (figures.get("ingest_events_per_s"), figures.get("bare_events_per_s")) {
+        if let (Some(rate), Some(bare)) =
+            (figures.get("ingest_events_per_s"), figures.get("bare_events_per_s"))
+        {
             figures.add("ingest_ratio_to_bare", rate / bare, "ratio");
         }
         figures.add("resident_mib", after.resident_mib, "MiB");
@@ -178,15 +185,21 @@ fn build() -> Result<(PathBuf, PathBuf)> {
     if !status.success() {
         bail!("the build failed");
     }
-    let bin = |name: &str| PathBuf::from("target/release").join(name).canonicalize().context("a binary is missing");
+    let bin =
+        |name: &str| PathBuf::from("target/release").join(name).canonicalize().context("a binary is missing");
     Ok((bin("tessera")?, bin("tessera-sim")?))
 }
 
 fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(':').nth(1));
+    let model =
+        cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(':').nth(1));
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = memory.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!("{cores} cores of {}, {} GiB of memory", model.unwrap_or(" an unknown processor").trim(), kib / 1024 / 1024)
+    format!(
+        "{cores} cores of {}, {} GiB of memory",
+        model.unwrap_or(" an unknown processor").trim(),
+        kib / 1024 / 1024
+    )
 }

@@ -38,7 +38,8 @@ impl Server {
         }
         let errors = std::fs::File::create(data_dir.join("serve.log"))?;
         let child = command.stdout(Stdio::null()).stderr(errors).spawn().context("cannot start tessera")?;
-        let mut server = Self { child, data_dir: data_dir.to_owned(), address: String::new(), token: String::new() };
+        let mut server =
+            Self { child, data_dir: data_dir.to_owned(), address: String::new(), token: String::new() };
         for _ in 0..12_000 {
             if let Ok(url) = std::fs::read_to_string(&url_file)
                 && let Some(address) = url.strip_prefix("http://").filter(|address| !address.is_empty())
@@ -62,7 +63,12 @@ impl Server {
             "kind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: load\nwrite_key: {WRITE_KEY}\npurposes: [service]\n"
         );
         std::fs::write(&file, text)?;
-        let done = Command::new(bin).args(["apply", "--data-dir"]).arg(&self.data_dir).arg("-f").arg(&file).output()?;
+        let done = Command::new(bin)
+            .args(["apply", "--data-dir"])
+            .arg(&self.data_dir)
+            .arg("-f")
+            .arg(&file)
+            .output()?;
         if !done.status.success() {
             bail!("cannot apply the workspace: {}", String::from_utf8_lossy(&done.stderr));
         }
@@ -95,9 +101,14 @@ impl Server {
         let status = std::fs::read_to_string(process.join("status"))?;
         let mib = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default()
+                / 1024.0
         };
-        Ok(Usage { cpu_seconds: (ticks(11) + ticks(12)) / 100.0, resident_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") })
+        Ok(Usage {
+            cpu_seconds: (ticks(11) + ticks(12)) / 100.0,
+            resident_mib: mib("VmRSS:"),
+            peak_mib: mib("VmHWM:"),
+        })
     }
 
     /// Seconds spent in each stage so far, from the server's own metrics.

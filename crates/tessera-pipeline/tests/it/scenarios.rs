@@ -191,11 +191,17 @@ fn null_takes_a_trait_away_and_an_earlier_word_does_not_bring_it_back() {
 #[test]
 fn alias_joins_an_anonymous_id_or_a_user_id_and_shows_only_those_that_events_name() {
     let mut world = World::new();
-    world.send("web", &[json!({"type": "alias", "userId": "u1", "previousId": "device 7", "messageId": "m1"})]);
+    world.send(
+        "web",
+        &[json!({"type": "alias", "userId": "u1", "previousId": "device 7", "messageId": "m1"})],
+    );
     world.send("web", &[json!({"type": "alias", "userId": "u1", "previousId": "old", "messageId": "m2"})]);
     assert_eq!(identifiers(&world.profile("user_id:u1")), ["user_id:u1"]);
     world.send("web", &[track("m3", None, Some("device 7"), NOON), track("m4", Some("old"), None, NOON)]);
-    assert_eq!(identifiers(&world.profile("user_id:u1")), ["anonymous_id:device 7", "user_id:old", "user_id:u1"]);
+    assert_eq!(
+        identifiers(&world.profile("user_id:u1")),
+        ["anonymous_id:device 7", "user_id:old", "user_id:u1"]
+    );
 }
 
 #[test]

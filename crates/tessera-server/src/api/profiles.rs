@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tessera_model::{FragmentId, HashKey, IdentifierError, PurposeName, Record, Rules};
+use tessera_model::{FragmentId, HashKey, IdentifierError, NamespaceRules, PurposeName, Record, Rules};
 use tessera_pipeline::{Query, QueryError, read_events};
 use tessera_profile::{Profile, View};
 use tessera_store::{Log, Store};
@@ -119,7 +119,7 @@ pub(crate) struct ProfileList {
     params(
         ("limit" = Option<usize>, Query, description = "1 to 500, 50 unless set"),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("namespace" = Option<String>, Query, description = "Only profiles with an identifier of it"),
+        ("namespace" = Option<String>, Query, description = "Only profiles with an identifier of it; `account_id` lists accounts, which are left out otherwise"),
         ("trait.NAME" = Option<String>, Query, description = "Only profiles whose trait NAME has this value; repeatable"),
     ),
     responses(
@@ -164,9 +164,12 @@ struct Filter {
 
 impl Filter {
     fn holds_for(&self, profile: &Profile) -> bool {
-        let has_namespace = self.namespace.as_ref().is_none_or(|wanted| {
-            profile.identifiers.iter().any(|identifier| identifier.namespace == *wanted)
-        });
+        let has = |wanted: &str| profile.identifiers.iter().any(|identifier| identifier.namespace == wanted);
+        let has_namespace = match self.namespace.as_deref() {
+            // Accounts are listed when they are asked for: everybody else asks for people.
+            None => !has(NamespaceRules::ACCOUNT),
+            Some(wanted) => has(wanted),
+        };
         has_namespace
             && self
                 .traits

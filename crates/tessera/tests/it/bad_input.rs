@@ -10,7 +10,10 @@ fn an_unknown_key_in_a_workspace_file_names_file_line_and_hint() {
     let file = server.folder.path().join("bad.yaml");
     fs::write(&file, "kind: Purpose\nname: x\nbasis: contract\nbases: [contract]\n").unwrap();
     let refused = server.run(&["apply", "-f", "bad.yaml"]).failed();
-    assert!(refused.contains("bad.yaml:4:") && refused.contains("bases") && refused.contains("hint:"), "{refused}");
+    assert!(
+        refused.contains("bad.yaml:4:") && refused.contains("bases") && refused.contains("hint:"),
+        "{refused}"
+    );
     assert_eq!(server.run(&["diff", "-f", "workspace.yaml"]).ok(), "would change: 0, unchanged: 3\n");
 }
 
@@ -23,7 +26,10 @@ fn a_reference_that_leads_nowhere_names_file_line_and_hint() {
     )
     .unwrap();
     let refused = server.run(&["apply", "-f", "bad.yaml"]).failed();
-    assert!(refused.contains("bad.yaml:4:") && refused.contains("sevrice") && refused.contains("service"), "{refused}");
+    assert!(
+        refused.contains("bad.yaml:4:") && refused.contains("sevrice") && refused.contains("service"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -79,8 +85,18 @@ fn hostile_bodies_are_answered_in_words_and_the_server_stays_well() {
         ("duplicate key", br#"{"userId":"u1","userId":"u2","event":"x"}"#.to_vec(), 400, "TES-I012"),
         ("not UTF-8", b"{\"userId\":\"\xff\xfe\",\"event\":\"x\"}".to_vec(), 400, "TES-I013"),
         ("beyond f64", br#"{"userId":"u1","event":"x","properties":{"n":1e999}}"#.to_vec(), 400, "TES-I010"),
-        ("year -1", br#"{"userId":"u1","event":"x","timestamp":"-0001-01-01T00:00:00Z"}"#.to_vec(), 400, "TES-I009"),
-        ("identifier of 300 bytes", format!(r#"{{"userId":"{}","event":"x"}}"#, "x".repeat(300)).into_bytes(), 400, "TES-I007"),
+        (
+            "year -1",
+            br#"{"userId":"u1","event":"x","timestamp":"-0001-01-01T00:00:00Z"}"#.to_vec(),
+            400,
+            "TES-I009",
+        ),
+        (
+            "identifier of 300 bytes",
+            format!(r#"{{"userId":"{}","event":"x"}}"#, "x".repeat(300)).into_bytes(),
+            400,
+            "TES-I007",
+        ),
         ("nobody", br#"{"userId":"null","anonymousId":"-1","event":"x"}"#.to_vec(), 400, "TES-I006"),
     ];
     for (what, body, status, code) in bodies {
@@ -92,11 +108,18 @@ fn hostile_bodies_are_answered_in_words_and_the_server_stays_well() {
         let list = server.json(&["reject", "list"]);
         (list["rejects"].as_array()?.len() == 9).then_some(())
     });
-    server.send("/v1/track", &serde_json::json!({"userId": "u1", "event": "x", "timestamp": "9999-12-31T00:00:00Z"}));
-    server.send("/v1/track", &serde_json::json!({"userId": "u1", "event": "x", "timestamp": "0001-01-01T00:00:00Z"}));
+    server.send(
+        "/v1/track",
+        &serde_json::json!({"userId": "u1", "event": "x", "timestamp": "9999-12-31T00:00:00Z"}),
+    );
+    server.send(
+        "/v1/track",
+        &serde_json::json!({"userId": "u1", "event": "x", "timestamp": "0001-01-01T00:00:00Z"}),
+    );
     server.profile("user_id:u1", |p| p["event_counts"]["x"]["count"] == 2);
 }
 
 fn deep() -> Vec<u8> {
-    format!(r#"{{"userId":"u1","event":"x","properties":{}{}}}"#, "[".repeat(5000), "]".repeat(5000)).into_bytes()
+    format!(r#"{{"userId":"u1","event":"x","properties":{}{}}}"#, "[".repeat(5000), "]".repeat(5000))
+        .into_bytes()
 }

@@ -14,7 +14,8 @@ fn folder() -> PathBuf {
 /// Runs a driver and waits until the server has all that it sent.
 fn check(program: &str, arguments: &[&str], mode: &[&str]) {
     let server = Server::start();
-    let program = if program == "python" { folder().join(".venv/bin/python") } else { PathBuf::from(program) };
+    let program =
+        if program == "python" { folder().join(".venv/bin/python") } else { PathBuf::from(program) };
     let done = Command::new(&program)
         .current_dir(folder())
         .args(arguments)
@@ -42,8 +43,13 @@ fn check(program: &str, arguments: &[&str], mode: &[&str]) {
 fn accepted(server: &Server) -> u64 {
     let token = std::fs::read_to_string(server.data().join("admin.token")).unwrap();
     let request = ureq::get(format!("{}/api/v1/totals", server.url));
-    let totals: Value =
-        request.header("Authorization", format!("Bearer {token}")).call().unwrap().body_mut().read_json().unwrap();
+    let totals: Value = request
+        .header("Authorization", format!("Bearer {token}"))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_json()
+        .unwrap();
     totals["accepted"].as_u64().unwrap()
 }
 

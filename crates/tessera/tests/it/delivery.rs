@@ -41,7 +41,9 @@ fn a_dead_destination_slows_nothing_but_itself_and_is_served_when_it_is_back() {
     server.apply(&workspace(&dead.url()));
     consent(&server, "given");
     server.send("/v1/track", &json!({"userId": "u1", "event": "Bought", "messageId": "m1"}));
-    eventually("the file has the purchase", || lines(&server).iter().any(|l| l["message_id"] == "m1").then_some(()));
+    eventually("the file has the purchase", || {
+        lines(&server).iter().any(|l| l["message_id"] == "m1").then_some(())
+    });
     let request = eventually("the webhook gets it in the end", || dead.requests().into_iter().nth(3));
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["events"][0]["event"]["event"], "Bought");
@@ -59,14 +61,18 @@ fn a_withdrawal_stops_what_is_still_waiting() {
     server.apply(&workspace("http://127.0.0.1:9"));
     consent(&server, "given");
     server.send("/v1/track", &json!({"userId": "u1", "event": "Seen", "messageId": "m1"}));
-    eventually("the file has the first", || lines(&server).iter().any(|l| l["message_id"] == "m1").then_some(()));
+    eventually("the file has the first", || {
+        lines(&server).iter().any(|l| l["message_id"] == "m1").then_some(())
+    });
     consent(&server, "withdrawn");
     server.send("/v1/track", &json!({"userId": "u1", "event": "Seen", "messageId": "m2"}));
     server.profile("user_id:u1", |p| p["event_counts"]["Seen"]["count"] == 2);
     // Another person's event behind it shows that the queue went past it.
     server.send("/v1/consent", &json!({"userId": "u2", "consents": {"news": true}}));
     server.send("/v1/track", &json!({"userId": "u2", "event": "Seen", "messageId": "m3"}));
-    eventually("the file has the other", || lines(&server).iter().any(|l| l["message_id"] == "m3").then_some(()));
+    eventually("the file has the other", || {
+        lines(&server).iter().any(|l| l["message_id"] == "m3").then_some(())
+    });
     assert!(!lines(&server).iter().any(|l| l["message_id"] == "m2"), "{:?}", lines(&server));
 }
 

@@ -33,7 +33,12 @@ fn run(server: &mut Server, page: &str) {
     for (kind, body) in blocks(page) {
         match kind.as_str() {
             "yaml" => {
-                if let Some(path) = body.lines().next().and_then(|line| line.strip_prefix("# ")).filter(|p| p.ends_with(".yaml")) {
+                if let Some(path) = body
+                    .lines()
+                    .next()
+                    .and_then(|line| line.strip_prefix("# "))
+                    .filter(|p| p.ends_with(".yaml"))
+                {
                     let path = server.folder.path().join(path);
                     fs::create_dir_all(path.parent().unwrap()).unwrap();
                     fs::write(path, &body).unwrap();
@@ -59,10 +64,17 @@ fn command(server: &mut Server, page: &str, line: &str) {
         server.stop();
     }
     let path = std::env::join_paths(
-        [bin_folder(server.folder.path())].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        [bin_folder(server.folder.path())]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     )
     .unwrap();
-    let done = Command::new("bash").args(["-c", &line]).current_dir(server.folder.path()).env("PATH", path).output().unwrap();
+    let done = Command::new("bash")
+        .args(["-c", &line])
+        .current_dir(server.folder.path())
+        .env("PATH", path)
+        .output()
+        .unwrap();
     let out = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{page}: `{line}` failed: {out}");
     assert!(!out.contains("\"code\""), "{page}: `{line}` was refused: {out}");
@@ -95,7 +107,9 @@ fn the_page_on_rejects_runs() {
     let mut server = Server::start();
     // It shows an event that is refused, which is no failure of the page.
     for (kind, body) in blocks("handle-rejects.md") {
-        for line in body.lines().filter_map(|line| line.strip_prefix("$ tessera ")).filter(|_| kind == "console") {
+        for line in
+            body.lines().filter_map(|line| line.strip_prefix("$ tessera ")).filter(|_| kind == "console")
+        {
             command(&mut server, "handle-rejects.md", &format!("tessera {line}"));
         }
     }

@@ -104,7 +104,11 @@ impl Server {
         if url_file.exists() {
             std::fs::remove_file(&url_file).unwrap();
         }
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("serve.log")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("serve.log"))
+            .unwrap();
         let child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0"])
             .current_dir(self.folder.path())
@@ -174,7 +178,8 @@ impl Server {
     /// The profile, once it is there and `is_right`.
     pub(crate) fn profile(&self, reference: &str, is_right: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("{reference} is as expected"), || {
-            let printed = self.run(&["profile", "show", reference, "--include", "provenance,events,merges", "--json"]);
+            let printed =
+                self.run(&["profile", "show", reference, "--include", "provenance,events,merges", "--json"]);
             let profile: Value = serde_json::from_str(&printed.out).ok()?;
             is_right(&profile).then_some(profile)
         })

@@ -8,7 +8,10 @@ use crate::server::Server;
 fn a_profile_is_one_whatever_call_brought_its_parts() {
     let server = Server::start();
     server.send("/v1/track", &json!({"anonymousId": "a1", "event": "Product Viewed", "messageId": "m1"}));
-    server.send("/v1/identify", &json!({"userId": "u1", "anonymousId": "a1", "traits": {"email": "Ada@Example.com", "plan": "pro"}}));
+    server.send(
+        "/v1/identify",
+        &json!({"userId": "u1", "anonymousId": "a1", "traits": {"email": "Ada@Example.com", "plan": "pro"}}),
+    );
     server.send("/v1/group", &json!({"userId": "u1", "groupId": "acme", "traits": {"name": "Acme"}}));
     let by_email = server.profile("email:ada@example.com", |p| p["accounts"][0]["account_id"] == "acme");
     let by_device = server.profile("anonymous_id:a1", |_| true);
@@ -19,6 +22,10 @@ fn a_profile_is_one_whatever_call_brought_its_parts() {
     assert_eq!(server.profile("account_id:acme", |_| true)["traits"]["name"], "Acme");
     let list = server.json(&["profile", "list", "--trait", "plan=pro"]);
     assert_eq!(list["profiles"].as_array().unwrap().len(), 1);
+    let people = server.json(&["profile", "list"]);
+    assert_eq!(people["profiles"].as_array().unwrap().len(), 1, "accounts are left out");
+    let accounts = server.json(&["profile", "list", "--namespace", "account_id"]);
+    assert_eq!(accounts["profiles"][0]["traits"]["name"], "Acme");
 }
 
 #[test]
@@ -36,7 +43,9 @@ fn write_keys_only_write_and_admin_tokens_only_administer() {
     let server = Server::start();
     let refused = server.run(&["profile", "list", "--token", "web-write-key"]).failed();
     assert!(refused.contains("TES-H002"), "{refused}");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(server.data().join("admin.token")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(server.data().join("admin.token")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -58,7 +67,8 @@ fn a_reject_is_listed_shown_and_replayed_once_its_cause_is_mended() {
     );
     server.apply(&workspace);
     let external = json!([{"id": "4711", "type": "card", "collection": "users", "encoding": "none"}]);
-    let event = json!({"type": "track", "event": "Paid", "messageId": "m1", "context": {"externalIds": external}});
+    let event =
+        json!({"type": "track", "event": "Paid", "messageId": "m1", "context": {"externalIds": external}});
     let (status, answer) = server.post("/v1/batch", json!({"batch": [event]}).to_string());
     assert_eq!((status, answer["rejected"][0]["code"].as_str()), (200, Some("TES-I007")), "{answer}");
     let id = crate::server::eventually("the reject is listed", || {
@@ -79,7 +89,8 @@ fn split_takes_an_identifier_out_of_a_profile() {
     server.send("/v1/identify", &json!({"userId": "u1", "anonymousId": "a1", "traits": {"plan": "pro"}}));
     server.profile("anonymous_id:a1", |p| p["traits"]["plan"] == "pro");
     server.run(&["profile", "split", "user_id:u1", "anonymous_id:a1", "--reason", "a gift"]).ok();
-    let apart = server.profile("anonymous_id:a1", |p| p["identifiers"].as_array().is_some_and(|i| i.len() == 1));
+    let apart =
+        server.profile("anonymous_id:a1", |p| p["identifiers"].as_array().is_some_and(|i| i.len() == 1));
     assert_eq!(apart["merges"][0]["linked"], "cut");
 }
 
@@ -101,7 +112,10 @@ fn live_tells_of_events_as_they_come() {
         let mut sent = 0;
         while !reader.is_finished() {
             sent += 1;
-            server.send("/v1/track", &json!({"userId": "u1", "event": "Seen", "messageId": format!("m{sent}")}));
+            server.send(
+                "/v1/track",
+                &json!({"userId": "u1", "event": "Seen", "messageId": format!("m{sent}")}),
+            );
         }
         reader.join().unwrap()
     });
@@ -117,7 +131,8 @@ fn no_personal_data_is_in_logs_and_metrics() {
     server.post("/v1/track", r#"{"userId": "canary-user", "event": 7}"#);
     server.post("/v1/track", r#"{"userId": "canary-user""#);
     server.profile("user_id:canary-user", |_| true);
-    let metrics = ureq::get(format!("{}/metrics", server.url)).call().unwrap().body_mut().read_to_string().unwrap();
+    let metrics =
+        ureq::get(format!("{}/metrics", server.url)).call().unwrap().body_mut().read_to_string().unwrap();
     server.stop();
     for (name, text) in [("metrics", metrics), ("log", server.log())] {
         assert!(!text.contains("canary"), "{name}: {text}");
