@@ -2,5 +2,6 @@
 //!
 //! Not part of the product: nothing here is linked into `tessera`.
 
+pub mod fuzz;
 pub mod load;
 pub mod sim;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tessera_sim::fuzz::{self, Target};
 use tessera_sim::load::{bare, crash, ingest, latency};
 use tessera_sim::sim::{self, Bug, Seeds};
 
@@ -71,6 +72,18 @@ enum Command {
         #[arg(long)]
         bug: Option<Bug>,
     },
+    /// Changed inputs for whatever reads bytes that somebody else wrote; keeps each that breaks something.
+    Fuzz {
+        /// How long, for all targets together.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        seconds: u64,
+        /// Where the sequence of inputs begins.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// This target alone.
+        #[arg(long)]
+        target: Option<Target>,
+    },
     /// The floor: a bare loop that only parses and appends the same bytes.
     Bare {
         #[arg(long)]
@@ -110,6 +123,7 @@ fn main() -> ExitCode {
         }
         Command::Crash { bin, data_dir, rounds, seed } => crash::run(&bin, &data_dir, rounds, seed),
         Command::Sim { seeds, seed, bug } => sim::run(seed.map_or(Seeds::UpTo(seeds), Seeds::One), bug),
+        Command::Fuzz { seconds, seed, target } => fuzz::run(seconds, seed, target),
         Command::Bare { folder, seconds } => bare::run(&folder, seconds),
     };
     match done {

@@ -17,7 +17,7 @@ use tessera_store_embedded::{SegmentLog, SegmentLogOptions, SimBacking, WriteBac
 use super::brittle::{BrittleBacking, BrittleDisk};
 use super::message::hash_key;
 use super::random::Random;
-use super::{Bug, Checked, Violation, ensure};
+use super::{Bug, Checked, START_MILLIS, Violation, ensure};
 
 /// The real log.
 pub(crate) type SimLog = SegmentLog<BrittleDisk>;
@@ -26,8 +26,6 @@ pub(crate) type SimStore = WriteBack<BrittleBacking>;
 
 /// So little that rows fall out all the time.
 const CACHE_BYTES: u64 = 20_000;
-/// 2023-11-14T22:13:20Z.
-const START_MILLIS: i64 = 1_700_000_000_000;
 
 /// One server.
 pub(crate) struct Machine {

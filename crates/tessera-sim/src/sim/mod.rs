@@ -8,7 +8,7 @@ mod brittle;
 mod check;
 mod expected;
 mod machine;
-mod message;
+pub(crate) mod message;
 mod oracle;
 mod people;
 pub(crate) mod random;
@@ -22,10 +22,15 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
 use run::Run;
+use tessera_model::Entrance;
+use tessera_store::MemoryStore;
 
 /// Steps of one day.
 const STEPS: u64 = 500;
+/// 2023-11-14T22:13:20Z.
+pub(crate) const START_MILLIS: i64 = 1_700_000_000_000;
 
 /// A deliberate bug, to see that the simulator finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -120,6 +125,18 @@ fn whole_day(seed: u64, bug: Option<Bug>, step: &Cell<u64>) -> Checked<Run> {
     step.set(run.steps + 1);
     run.settle()?;
     Ok(run)
+}
+
+/// The state after a whole day: real rows for the fuzzers.
+pub(crate) fn sample_state() -> Checked<MemoryStore> {
+    whole_day(1, None, &Cell::new(0))?.state()
+}
+
+/// Bodies that clients send, each with its entrance: real requests for the fuzzers.
+pub(crate) fn sample_bodies(count: usize) -> Vec<(Entrance, Bytes)> {
+    let (mut random, mut workload) = (random::Random::new(1), workload::Workload::default());
+    let requests = std::iter::repeat_with(|| workload.request(&mut random, START_MILLIS));
+    requests.take(count).map(|request| (request.entrance, request.body)).collect()
 }
 
 /// What a panic said.

@@ -188,6 +188,13 @@ impl Run {
         self.note(&hash.to_string())
     }
 
+    /// The state that the log comes to.
+    pub(crate) fn state(&mut self) -> Checked<MemoryStore> {
+        let end = self.machine()?.log.bounds().end;
+        self.advance_base(end)?;
+        copy_of(&self.base)
+    }
+
     /// A hash of all that happened.
     pub(crate) fn trace(&self) -> [u8; 16] {
         self.trace
