@@ -242,7 +242,7 @@ impl Expected {
                 Some((first, last, address))
             })
             .collect();
-        let oldest = times.iter().map(|(first, _, address)| (*first, address.id())).min();
+        let oldest = times.iter().map(|(first, _, address)| (*first, address.id)).min();
         let mut references: Vec<String> = times.iter().map(|(_, _, address)| address.reference()).collect();
         references.sort();
         let counts: BTreeMap<_, _> = counts

@@ -47,22 +47,21 @@ impl Kind {
 pub(crate) struct Address {
     pub(crate) kind: Kind,
     pub(crate) value: String,
+    /// Its fragment's id.
+    pub(crate) id: FragmentId,
 }
 
 impl Address {
     pub(crate) fn new(kind: Kind, value: String) -> Self {
-        Self { kind, value }
+        let identifier = Namespace::parse(kind.namespace())
+            .and_then(|namespace| Identifier::parse(&namespace, Normalise::Exact, &value));
+        let id = identifier.map(|identifier| FragmentId::of(&hash_key(), &identifier)).unwrap_or_default();
+        Self { kind, value, id }
     }
 
     /// `email:ada@example.com`.
     pub(crate) fn reference(&self) -> String {
         format!("{}:{}", self.kind.namespace(), self.value)
-    }
-
-    pub(crate) fn id(&self) -> FragmentId {
-        let identifier = Namespace::parse(self.kind.namespace())
-            .and_then(|namespace| Identifier::parse(&namespace, Normalise::Exact, &self.value));
-        identifier.map(|identifier| FragmentId::of(&hash_key(), &identifier)).unwrap_or_default()
     }
 }
 

@@ -80,10 +80,7 @@ impl People {
         known.get_or_insert_with(|| {
             let mut labels: BTreeMap<Address, usize> = seen.keys().cloned().zip(0..).collect();
             let mut sorted: Vec<_> = edges.iter().collect();
-            sorted.sort_by_cached_key(|((a, b), weight)| {
-                let (a, b) = (a.id(), b.id());
-                ((*weight).clone(), a.min(b), a.max(b))
-            });
+            sorted.sort_by_cached_key(|((a, b), weight)| ((*weight).clone(), a.id.min(b.id), a.id.max(b.id)));
             for ((a, b), weight) in sorted {
                 let (Some(one), Some(other)) = (labels.get(a).copied(), labels.get(b).copied()) else {
                     continue;
