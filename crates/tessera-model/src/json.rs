@@ -62,6 +62,9 @@ pub enum ShapeError {
     /// Larger than the largest 64-bit floating-point number.
     #[error("holds a number beyond the range of a 64-bit floating-point number")]
     NumberTooLarge,
+    /// `"\ud800"`: half a character, which no reader of ours or of a destination could decode.
+    #[error("holds half of a surrogate pair (\\uD800 to \\uDFFF alone)")]
+    HalfSurrogate,
 }
 
 /// What one pass over a JSON text finds out about its shape.
@@ -79,7 +82,7 @@ impl Shape {
         while let Some(&byte) = bytes.get(i) {
             i += 1;
             match byte {
-                b'"' => i = skip_string(bytes, i),
+                b'"' => i = skip_string(bytes, i)?,
                 b'{' | b'[' => {
                     depth += 1;
                     if depth > JSON_DEPTH_MAX {
@@ -95,16 +98,35 @@ impl Shape {
     }
 }
 
-fn skip_string(bytes: &[u8], mut i: usize) -> usize {
+fn skip_string(bytes: &[u8], mut i: usize) -> Result<usize, ShapeError> {
     while let Some(&byte) = bytes.get(i) {
         i += 1;
         match byte {
             b'"' => break,
-            b'\\' => i += 1,
+            b'\\' => i += check_escape(bytes.get(i..).unwrap_or_default())?,
             _ => {}
         }
     }
-    i
+    Ok(i)
+}
+
+/// The length of an escape behind its backslash: a high surrogate must be followed by a low one.
+fn check_escape(after: &[u8]) -> Result<usize, ShapeError> {
+    match unit(after) {
+        None => Ok(1),
+        Some(0xD800..=0xDBFF) => {
+            let low = after.get(5..).and_then(|rest| rest.strip_prefix(b"\\")).and_then(unit);
+            matches!(low, Some(0xDC00..=0xDFFF)).then_some(11).ok_or(ShapeError::HalfSurrogate)
+        }
+        Some(0xDC00..=0xDFFF) => Err(ShapeError::HalfSurrogate),
+        Some(_) => Ok(5),
+    }
+}
+
+/// The code unit of `uXXXX`.
+fn unit(escape: &[u8]) -> Option<u16> {
+    let digits = std::str::from_utf8(escape.strip_prefix(b"u")?.get(..4)?).ok()?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 fn check_number(text: &str, start: usize) -> Result<usize, ShapeError> {
@@ -181,6 +203,10 @@ mod tests {
             (format!("[{}]", "9".repeat(400)), Err(ShapeError::NumberTooLarge)),
             ("[\"1e999 [[[[ \\\" 1e999\"]".to_owned(), Ok(())),
             (format!("\"{}\"", "[".repeat(100)), Ok(())),
+            (r#"["\ud83d\ude00 \u00e9 \\ud800"]"#.to_owned(), Ok(())),
+            (r#"["\ud800"]"#.to_owned(), Err(ShapeError::HalfSurrogate)),
+            (r#"["\ud800\u0041"]"#.to_owned(), Err(ShapeError::HalfSurrogate)),
+            (r#"["\ude00"]"#.to_owned(), Err(ShapeError::HalfSurrogate)),
         ] {
             assert_eq!(Shape::check(&text), expected, "{text}");
         }

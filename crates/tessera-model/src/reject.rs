@@ -170,7 +170,10 @@ impl Reject {
     /// A reject of `payload`, keeping at most [`REJECT_PAYLOAD_BYTES_MAX`] bytes of it.
     #[must_use]
     pub fn new(code: RejectCode, reason: impl Into<String>, payload: &[u8]) -> Self {
-        let kept = payload.get(..REJECT_PAYLOAD_BYTES_MAX).unwrap_or(payload);
+        let is_boundary = |at: &usize| payload.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
+        let end =
+            (0..=REJECT_PAYLOAD_BYTES_MAX.min(payload.len())).rev().find(is_boundary).unwrap_or_default();
+        let kept = payload.get(..end).unwrap_or(payload);
         let is_cut = kept.len() < payload.len();
         Self { code, reason: reason.into(), payload: String::from_utf8_lossy(kept).into_owned(), is_cut }
     }

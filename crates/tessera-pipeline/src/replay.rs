@@ -69,14 +69,12 @@ pub fn replay_into<L: Log, S: Store>(
     options: PipelineOptions,
     mut progress: impl FnMut(Position),
 ) -> Result<(), PipelineError> {
-    const CHECKPOINT_DIRTY_BYTES: u64 = 64 * 1024 * 1024;
-    const CHECKPOINT_LOG_BYTES: u64 = 256 * 1024 * 1024;
     let mut pipeline =
         Pipeline::open(Arc::clone(log), Arc::clone(store), key.clone(), Arc::clone(clock), options)?;
     while pipeline.step(upto)? > 0 {
         progress(pipeline.position());
         let behind = pipeline.position().0.saturating_sub(store.durable_position().0);
-        if store.dirty_bytes() > CHECKPOINT_DIRTY_BYTES || behind > CHECKPOINT_LOG_BYTES {
+        if store.dirty_bytes() > store.checkpoint_bytes() || behind > 4 * store.checkpoint_bytes() {
             store.checkpoint()?;
         }
     }

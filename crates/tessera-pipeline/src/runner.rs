@@ -59,14 +59,11 @@ impl Progress {
     }
 }
 
-/// A checkpoint is written once the changed rows take so much memory (measured: ADR 0002), ...
-const CHECKPOINT_DIRTY_BYTES: u64 = 64 * 1024 * 1024;
-/// ... or the log has grown by so much since the last, which bounds the replay after a crash, ...
-const CHECKPOINT_LOG_BYTES: u64 = 256 * 1024 * 1024;
+/// A checkpoint is written once the store asks for one ([`Store::checkpoint_bytes`]), or the log has grown by so many
+/// times that since the last, which bounds the replay after a crash, ...
+const CHECKPOINT_LOG_TIMES: u64 = 4;
 /// ... or after so long.
 const CHECKPOINT_EVERY_NANOS: u64 = 20_000_000_000;
-/// With so much changed and not yet written, the pipeline waits for the checkpoint: it bounds memory.
-const DIRTY_BYTES_MAX: u64 = 2 * CHECKPOINT_DIRTY_BYTES;
 const TICK: Duration = Duration::from_millis(50);
 
 /// The running threads. Dropping it does not stop them; [`Runner::stop`] does.
@@ -131,18 +128,13 @@ impl Runner {
     /// Waits until everything submitted is processed and a last checkpoint is written. Every [`Appender`] must be
     /// gone, or this waits for ever.
     pub fn stop(self) {
-        let mut threads = self.threads.into_iter();
-        // The log thread ends with the last appender, the pipeline with the log thread.
-        for thread in threads.by_ref().take(2) {
+        for (thread, name) in self.threads.into_iter().zip(["log", "pipeline", "checkpoint"]) {
             if thread.join().is_err() {
-                tracing::error!("a pipeline thread panicked");
+                tracing::error!("the {name} thread panicked");
             }
-        }
-        self.stop.store(true, Ordering::SeqCst);
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("the checkpoint thread panicked");
-            }
+            // The log thread ends with the last appender. From then on the pipeline ends once nothing waits, or at
+            // once if it is stuck: the log has what it could not process.
+            self.stop.store(true, Ordering::SeqCst);
         }
     }
 }
@@ -198,7 +190,8 @@ impl<L: Log, S: Store> Process<L, S> {
             result = self.read_on(end);
         }
         self.progress.moved_to(self.pipeline.position());
-        if self.store.dirty_bytes() > DIRTY_BYTES_MAX
+        // It bounds memory.
+        if self.store.dirty_bytes() > 2 * self.store.checkpoint_bytes()
             && let Err(error) = self.store.checkpoint()
         {
             tracing::error!(code = error.code(), hint = error.hint(), "cannot write a checkpoint: {error}");
@@ -223,8 +216,8 @@ fn checkpoint_loop(
         let stopping = stop.load(Ordering::SeqCst);
         let now = clock.monotonic_nanos();
         let behind = progress.position().0.saturating_sub(store.durable_position().0);
-        let is_due = store.dirty_bytes() >= CHECKPOINT_DIRTY_BYTES
-            || behind >= CHECKPOINT_LOG_BYTES
+        let is_due = store.dirty_bytes() >= store.checkpoint_bytes()
+            || behind >= CHECKPOINT_LOG_TIMES * store.checkpoint_bytes()
             || now.saturating_sub(last) >= CHECKPOINT_EVERY_NANOS;
         if (behind > 0 || store.dirty_bytes() > 0) && (stopping || is_due) {
             if let Err(error) = store.checkpoint() {

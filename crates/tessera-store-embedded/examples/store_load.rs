@@ -47,7 +47,7 @@ fn main() {
         records: number(1).unwrap_or(1_000_000),
         events: number(2).unwrap_or(1_000_000),
         checkpoint_bytes: number(3).unwrap_or(64) << 20,
-        cache_bytes: number(4).unwrap_or(384) << 20,
+        cache_bytes: number(4).unwrap_or(288) << 20,
     };
     write_back(&task);
     if plain {

@@ -189,8 +189,13 @@ pub trait Store: Send + Sync + 'static {
     fn size_bytes(&self) -> u64;
 
     /// Bytes of memory that commits not yet durable hold; 0 when commits are durable at once. Whoever commits
-    /// starts a checkpoint when this is large, and waits for one when it is twice as large.
+    /// starts a checkpoint when this is [`Store::checkpoint_bytes`], and waits for one when it is twice as large.
     fn dirty_bytes(&self) -> u64 {
         0
+    }
+
+    /// How many dirty bytes make a checkpoint worth its cost.
+    fn checkpoint_bytes(&self) -> u64 {
+        64 * 1024 * 1024
     }
 }

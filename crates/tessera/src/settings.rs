@@ -76,7 +76,7 @@ impl Default for LogSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { cache_mib: 384 }
+        Self { cache_mib: 288 }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Backing, FjallBacking, Row};
 /// What the memory is for.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Memory for rows read or written lately, in bytes, their overhead included. 384 MiB unless set. Commits
+    /// Memory for rows read or written lately, in bytes, their overhead included. 288 MiB unless set. Commits
     /// not yet in a checkpoint come on top.
     pub cache_bytes: u64,
     /// Memory for blocks of the engine's files, in bytes. 32 MiB unless set.
@@ -28,7 +28,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 384 * 1024 * 1024, block_cache_bytes: 32 * 1024 * 1024 }
+        Self { cache_bytes: 288 * 1024 * 1024, block_cache_bytes: 32 * 1024 * 1024 }
     }
 }
 
@@ -52,6 +52,7 @@ pub struct WriteBack<B> {
     backing: B,
     state: RwLock<State>,
     clean: Cache<Key, Option<Value>, RowWeight, foldhash::fast::FixedState>,
+    cache_bytes: u64,
     /// Held for a whole commit: what was checked is still so when it is applied.
     committing: Mutex<()>,
     /// Held for a whole checkpoint.
@@ -136,7 +137,7 @@ impl<B: Backing> WriteBack<B> {
         let clean = Cache::with_options(options, RowWeight, hasher, DefaultLifecycle::default());
         let state = State { position, durable_position: position, ..State::default() };
         let (committing, checkpointing) = (Mutex::new(()), Mutex::new(()));
-        Ok(Self { backing, state: RwLock::new(state), clean, committing, checkpointing })
+        Ok(Self { backing, state: RwLock::new(state), clean, cache_bytes, committing, checkpointing })
     }
 
     /// What lies under it.
@@ -373,6 +374,12 @@ impl<B: Backing> Store for WriteBack<B> {
 
     fn size_bytes(&self) -> u64 {
         self.backing.size_bytes()
+    }
+
+    /// A sixth of the cache, at least 64 MiB (measured: ADR 0002): each checkpoint is one more sorted run that covers
+    /// all keys, so the larger the store the dearer many small ones are to merge.
+    fn checkpoint_bytes(&self) -> u64 {
+        (self.cache_bytes / 6).max(64 * 1024 * 1024)
     }
 
     fn dirty_bytes(&self) -> u64 {
