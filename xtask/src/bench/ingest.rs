@@ -139,8 +139,11 @@ fn slope(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures) -
         let server = Server::start(bin, &folder, Some(SLOPE_CACHE_MIB))?;
         let profiles = profiles.to_string();
         server.load(sim, &["fill", "--profiles", &profiles])?;
+        // What filling left to be written and merged is not the load's cost, and what the load leaves is.
+        server.settle()?;
         let before = server.usage()?;
         let printed = server.load(sim, &["ingest", "--profiles", &profiles, "--seconds", "20"])?;
+        server.settle()?;
         let mut measured = Figures::new(arguments.json);
         measured.take(&printed)?;
         let after = server.usage()?;

@@ -111,6 +111,21 @@ impl Server {
         })
     }
 
+    /// Waits until all that was folded is in a checkpoint and nothing is left to merge.
+    pub(crate) fn settle(&self) -> Result<()> {
+        for _ in 0..180 {
+            let before = self.usage()?.cpu_seconds;
+            std::thread::sleep(Duration::from_secs(1));
+            let totals = self.totals()?;
+            let position = |name: &str| totals.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+            let is_durable = position("durable_position") == position("pipeline_position");
+            if is_durable && self.usage()?.cpu_seconds - before < 0.05 {
+                return Ok(());
+            }
+        }
+        bail!("tessera did not come to rest within three minutes")
+    }
+
     /// Seconds spent in each stage so far, from the server's own metrics.
     pub(crate) fn stages(&self) -> Result<Vec<(String, f64)>> {
         let text = self.get("/metrics")?;
