@@ -13,8 +13,17 @@ pub(crate) struct Arguments {
     pub(crate) seconds: u32,
 }
 
+/// Cases of each import property for a second of fuzzing: they take about as long.
+const IMPORT_CASES_PER_SECOND: u64 = 2_000;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut fuzzer = process::program(binaries::build()?.sim);
     fuzzer.args(["fuzz", "--seconds", &arguments.seconds.to_string()]);
-    process::run(&mut fuzzer)
+    process::run(&mut fuzzer)?;
+    // The import's readers are in the binary crate, which nothing may depend on: its property tests over any bytes go on
+    // for so many cases instead.
+    let cases = u64::from(arguments.seconds) * IMPORT_CASES_PER_SECOND;
+    let mut import =
+        process::cargo(&["test", "--quiet", "-p", "tessera", "--bin", "tessera", "rows::tests::any"]);
+    process::run(import.env("PROPTEST_CASES", cases.to_string()))
 }

@@ -117,7 +117,8 @@ impl Server {
             let before = self.usage()?.cpu_seconds;
             std::thread::sleep(Duration::from_secs(1));
             let totals = self.totals()?;
-            let position = |name: &str| totals.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+            let position =
+                |name: &str| totals.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
             let is_durable = position("durable_position") == position("pipeline_position");
             if is_durable && self.usage()?.cpu_seconds - before < 0.05 {
                 return Ok(());

@@ -4,7 +4,7 @@
 //! no coverage to steer by; instead inputs start from real ones, are changed by steps that know the formats, and those
 //! that show something new (another error, another shape) are kept and changed on. One seed gives one sequence of
 //! inputs. Debug builds check for overflow. The import's readers are in the binary crate, which nothing may depend on:
-//! property tests there try them. Reference: Zeller et al., "The Fuzzing Book", on mutation-based fuzzing.
+//! property tests there try them, and `cargo xtask fuzz` runs those for many more cases. Reference: Zeller et al., "The Fuzzing Book", on mutation-based fuzzing.
 
 mod log;
 mod mutate;
