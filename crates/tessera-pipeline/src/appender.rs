@@ -64,7 +64,7 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// An appender, and the receiver that [`run`] serves.
+    /// An appender, and the receiver that the log thread serves.
     #[must_use]
     pub fn new(metrics: Arc<PipelineMetrics>, options: AppenderOptions) -> (Self, Receiver<Submission>) {
         // The channel itself is unbounded: what bounds it is the budget of bytes.

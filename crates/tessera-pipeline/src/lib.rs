@@ -1,7 +1,7 @@
 //! The shell that moves data: requests into the log, the log through the engines into the store, and outbox rows to
 //! destinations.
 //!
-//! Not an engine: what happens to an event is decided in [`apply`], a pure function of rules, loaded rows and
+//! Not an engine: what happens to an event is decided in `apply`, a pure function of rules, loaded rows and
 //! events. Invariants: an event is acknowledged only once the log holds it; all that a batch changes is one commit,
 //! the log position included, so a crash replays and never loses; the same log gives the same state, whatever the
 //! batch boundaries.

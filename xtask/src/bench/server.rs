@@ -30,7 +30,9 @@ impl Server {
     pub(crate) fn start(bin: &Path, data_dir: &Path, cache_mib: Option<u64>) -> Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let url_file = data_dir.join("server.url");
-        let _: std::io::Result<()> = std::fs::remove_file(&url_file);
+        if url_file.exists() {
+            std::fs::remove_file(&url_file)?;
+        }
         let mut command = Command::new(bin);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
         if let Some(mib) = cache_mib {
@@ -173,9 +175,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Only after a failure is it still running; a benchmark must not leave it behind.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _: std::io::Result<()> = self.child.kill();
-            let _: std::io::Result<std::process::ExitStatus> = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None))
+            && let Err(error) = self.child.kill().and_then(|()| self.child.wait())
+        {
+            println!("cannot end the server of the bench, process {}: {error}", self.child.id());
         }
     }
 }
