@@ -1,4 +1,5 @@
-//! Every command in the guide runs: a page is a script.
+//! The commands of the guide run: a page is a script. Not run here: the request on the page about rejects that is shown
+//! being refused, and the transcript of the demo.
 //!
 //! A `yaml` block whose first line is `# PATH`, and a `csv PATH` block, is written to that path; every line of a `console` block that begins
 //! with `$ ` is run, `tessera serve` as a server that the rest of the page talks to.
