@@ -58,6 +58,16 @@ pub enum LogError {
         /// The newest that this build reads.
         supported: u32,
     },
+    /// A rewrite returned a record of another length.
+    #[error("the record at log position {} has {bytes_before} bytes and cannot be replaced by {bytes}", at.0)]
+    Resized {
+        /// Where the record is.
+        at: Position,
+        /// Its length.
+        bytes_before: usize,
+        /// The length of what should replace it.
+        bytes: usize,
+    },
     /// The file system refused.
     #[error("cannot {action} `{}`", file.display())]
     Io {
@@ -119,6 +129,7 @@ impl LogError {
             Self::Locked { .. } => "TES-S005",
             Self::Newer { .. } => "TES-S006",
             Self::Io { .. } => "TES-S007",
+            Self::Resized { .. } => "TES-S008",
         }
     }
 
@@ -137,6 +148,7 @@ impl LogError {
             Self::Locked { .. } => "stop the other `tessera serve`, or use another `--data-dir`",
             Self::Newer { .. } => "install the Tessera version that wrote this folder, or a newer one",
             Self::Io { .. } => "check that the folder exists and that this account may write to it",
+            Self::Resized { .. } => "this is a mistake in Tessera and nothing was changed: please report it",
         }
     }
 }

@@ -14,7 +14,7 @@ mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{LogError, StoreError};
-pub use log::{Bounds, Entry, Log, Position, Retention};
+pub use log::{Bounds, Entry, Log, Position, Replace, Retention, Rewritten};
 pub use memory_log::MemoryLog;
 pub use memory_store::MemoryStore;
 pub use store::{Change, Changes, Key, Store, Table, Value};

@@ -1,5 +1,6 @@
 //! The log seam: an ordered, durable list of records. The source of truth.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tessera_model::Timestamp;
@@ -47,6 +48,20 @@ pub struct Retention {
     pub upto: Position,
 }
 
+/// What a [`Log::rewrite`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Records that were replaced.
+    pub records: u64,
+    /// Segments (or what an implementation has instead) that were written anew for it.
+    pub segments: u64,
+    /// Bytes of the records that were replaced.
+    pub bytes: u64,
+}
+
+/// Is shown a record of the log and may give other bytes for it: see [`Log::rewrite`].
+pub type Replace<'a> = dyn FnMut(Position, &[u8]) -> Option<Vec<u8>> + 'a;
+
 /// An ordered, durable list of records.
 ///
 /// Implementations are shared between threads; appends are serialised inside.
@@ -84,4 +99,18 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`LogError::Io`] when a file cannot be removed.
     fn discard_before(&self, upto: Position) -> Result<(), LogError>;
+
+    /// Shows every record of `range` to `each`, in order and once, and replaces those for which it returns other
+    /// bytes. These must be as many as before: positions, lengths and append times never change. What is discarded
+    /// meanwhile may or may not be shown; what is appended meanwhile is not.
+    ///
+    /// When this returns `Ok` the old bytes are in no file of the log, whatever crashes, and no later
+    /// [`Log::read`] nor one that is still running returns them; entries that were read before are the reader's.
+    /// A crash, or an error, leaves each segment as it was or rewritten whole: call it again. Appends and reads go
+    /// on meanwhile, and `each` may make them; it must not rewrite.
+    ///
+    /// # Errors
+    /// [`LogError::Resized`] when `each` returns another length, [`LogError::Corrupt`] when a record of `range`
+    /// cannot be read, [`LogError::Io`].
+    fn rewrite(&self, range: Range<Position>, each: &mut Replace<'_>) -> Result<Rewritten, LogError>;
 }

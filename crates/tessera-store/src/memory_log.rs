@@ -3,18 +3,21 @@
 //! Not durable: an append is as safe as the process. Positions count records.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tessera_model::Timestamp;
 
-use crate::{Bounds, Entry, Log, LogError, Position, Retention};
+use crate::{Bounds, Entry, Log, LogError, Position, Replace, Retention, Rewritten};
 
 /// A log that lives as long as its value. Limits a record to 16 MiB, as the segment log does.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
     state: Mutex<State>,
+    /// Held for a whole rewrite, so that no other one brings back what it replaced.
+    rewriting: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +106,36 @@ impl Log for MemoryLog {
             state.discarded = state.discarded.saturating_add(1);
         }
         Ok(())
+    }
+
+    fn rewrite(&self, range: Range<Position>, each: &mut Replace<'_>) -> Result<Rewritten, LogError> {
+        let _rewriting = self.rewriting.lock();
+        // Copied, so that `each` may use the log.
+        let (start, records) = {
+            let state = self.state.lock();
+            let records: Vec<_> = state.records.iter().map(|(_, record)| Arc::clone(record)).collect();
+            (state.discarded, records)
+        };
+        let mut rewritten = Rewritten::default();
+        for (position, record) in (start..).map(Position).zip(records) {
+            if !range.contains(&position) {
+                continue;
+            }
+            let Some(new) = each(position, &record).filter(|new| **new != *record) else { continue };
+            if new.len() != record.len() {
+                let (bytes_before, bytes) = (record.len(), new.len());
+                return Err(LogError::Resized { at: position, bytes_before, bytes });
+            }
+            rewritten.records += 1;
+            rewritten.segments = 1;
+            rewritten.bytes = rewritten.bytes.saturating_add(new.len() as u64);
+            let mut state = self.state.lock();
+            let place = position.0.checked_sub(state.discarded).and_then(|place| usize::try_from(place).ok());
+            if let Some((_, kept)) = place.and_then(|place| state.records.get_mut(place)) {
+                *kept = Arc::from(new);
+            }
+        }
+        Ok(rewritten)
     }
 }
 

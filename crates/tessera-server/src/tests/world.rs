@@ -1,6 +1,7 @@
 //! A server without a socket, and what tests ask of it.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,8 @@ use tessera_pipeline::{
     AppenderOptions, Courier, CourierOptions, Pipeline, PipelineMetrics, PipelineOptions, Progress, Runner,
 };
 use tessera_store::{
-    Bounds, Clock, Entry, Log, LogError, ManualClock, MemoryLog, MemoryStore, Position, Retention,
+    Bounds, Clock, Entry, Log, LogError, ManualClock, MemoryLog, MemoryStore, Position, Replace,
+    Retention, Rewritten,
 };
 use tokio::sync::broadcast;
 use tower::ServiceExt;
@@ -68,6 +70,10 @@ impl Log for TestLog {
 
     fn discard_before(&self, upto: Position) -> Result<(), LogError> {
         self.inner.discard_before(upto)
+    }
+
+    fn rewrite(&self, range: Range<Position>, each: &mut Replace<'_>) -> Result<Rewritten, LogError> {
+        self.inner.rewrite(range, each)
     }
 }
 

@@ -89,7 +89,7 @@ fn names_a_file(error: &LogError) -> Result<String, Broken> {
         | LogError::Newer { file, .. }
         | LogError::Io { file, .. } => Some(file),
         LogError::Discarded { .. } => None,
-        LogError::RecordTooLarge { .. } | LogError::Locked { .. } => {
+        LogError::RecordTooLarge { .. } | LogError::Locked { .. } | LogError::Resized { .. } => {
             return Err(Broken(format!("an error that cannot be: {error}")));
         }
     };

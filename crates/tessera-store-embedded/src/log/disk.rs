@@ -43,6 +43,13 @@ pub trait Disk: Send + Sync + 'static {
     /// What the system said.
     fn remove(&self, file: &Path) -> io::Result<()>;
 
+    /// Gives a file another name in the same folder, in place of the file that has it: whoever opens that name gets
+    /// the one or the other. Durable after [`Disk::sync_folder`].
+    ///
+    /// # Errors
+    /// What the system said.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Makes the names in `folder` durable.
     ///
     /// # Errors
@@ -115,6 +122,10 @@ impl Disk for OsDisk {
 
     fn remove(&self, file: &Path) -> io::Result<()> {
         std::fs::remove_file(file)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

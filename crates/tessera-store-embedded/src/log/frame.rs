@@ -152,6 +152,18 @@ pub(super) fn file_name(base: u64) -> String {
     format!("{base:020}.seg")
 }
 
+/// Name of the file that is to replace the segment whose first frame is at `base`.
+pub(super) fn draft_name(base: u64) -> String {
+    format!("{}{DRAFT_SUFFIX}", file_name(base))
+}
+
+/// Whether the name is one that [`draft_name`] gives.
+pub(super) fn is_draft(name: &str) -> bool {
+    name.strip_suffix(DRAFT_SUFFIX).and_then(base_of).is_some()
+}
+
+const DRAFT_SUFFIX: &str = ".rewrite";
+
 /// The base in a segment file's name; `None` for any other file.
 pub(super) fn base_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;

@@ -8,19 +8,21 @@ mod disk;
 mod frame;
 mod reader;
 mod recover;
+mod rewrite;
 pub mod sim_disk;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tessera_model::Timestamp;
-use tessera_store::{Bounds, Entry, Log, LogError, Position, Retention};
+use tessera_store::{Bounds, Entry, Log, LogError, Position, Replace, Retention, Rewritten};
 
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use frame::{FILE_HEADER_BYTES, FORMAT_VERSION, FRAME_HEADER_BYTES, RECORD_BYTES_MAX};
@@ -51,8 +53,12 @@ pub struct SegmentLog<D: Disk = OsDisk> {
     /// Position after the last durable record.
     end: AtomicU64,
     appender: Mutex<Appender>,
-    /// Whether removed names wait for a sync of the folder.
-    unsynced_removal: Mutex<bool>,
+    /// Whether removed or replaced names wait for a sync of the folder. Held while they change.
+    unsynced_names: Mutex<bool>,
+    /// Held for a whole rewrite.
+    rewriting: Mutex<()>,
+    /// Shared for a whole read, so that a rewrite can wait for those that may have the old file open.
+    reading: RwLock<()>,
     /// Working space of readers, so that each read need not allocate and zero it.
     buffers: Mutex<Vec<Vec<u8>>>,
 }
@@ -114,7 +120,9 @@ impl<D: Disk> SegmentLog<D> {
                 dirty: false,
                 half_created: false,
             }),
-            unsynced_removal: Mutex::new(false),
+            unsynced_names: Mutex::new(false),
+            rewriting: Mutex::new(()),
+            reading: RwLock::new(()),
             buffers: Mutex::new(Vec::new()),
         })
     }
@@ -158,9 +166,12 @@ impl<D: Disk> SegmentLog<D> {
         let end = self.end.load(Ordering::Acquire);
         let (base, _) = self.last();
         let fits = end == base || offset_in(base, end).saturating_add(bytes) <= self.options.segment_bytes;
-        if fits && !appender.half_created {
-            return Ok(());
-        }
+        if fits && !appender.half_created { Ok(()) } else { self.begin_segment(appender) }
+    }
+
+    /// Begins a new segment at the end, which is not where the last one begins.
+    fn begin_segment(&self, appender: &mut Appender) -> io::Result<()> {
+        let end = self.end.load(Ordering::Acquire);
         appender.half_created = true;
         let segment = Segment { base: end, newest_before_millis: appender.newest_millis };
         let file = recover::create_segment(&self.disk, &self.folder, segment)?;
@@ -231,13 +242,7 @@ impl<D: Disk> SegmentLog<D> {
                 // What came before is good. The next read begins here and says what is wrong.
                 return Ok(false);
             }
-            return Err(match error {
-                FrameError::Io(source) => LogError::Io { action: "read", file: name, source },
-                FrameError::Invalid(what) => {
-                    let what = format!("{what} (position {})", position.0);
-                    LogError::Corrupt { file: name, offset: frames.offset(), what }
-                }
-            });
+            return Err(unreadable(error, &name, &frames));
         }
     }
 
@@ -265,6 +270,17 @@ impl<D: Disk> SegmentLog<D> {
         let (base, _) = self.last();
         let what = format!("the log ends at position {}, before position {}", end.0, from.0);
         LogError::Corrupt { file: self.file_of(base), offset: offset_in(base, end.0), what }
+    }
+}
+
+/// What a bad frame, the next one of `frames`, means to whoever wanted to read it.
+fn unreadable<F: DiskFile>(error: FrameError, name: &Path, frames: &FrameReader<'_, F>) -> LogError {
+    match error {
+        FrameError::Io(source) => recover::io("read", name)(source),
+        FrameError::Invalid(what) => {
+            let what = format!("{what} (position {})", frames.position());
+            LogError::Corrupt { file: name.to_path_buf(), offset: frames.offset(), what }
+        }
     }
 }
 
@@ -305,6 +321,7 @@ impl<D: Disk> Log for SegmentLog<D> {
     }
 
     fn read(&self, from: Position, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
+        let _reading = self.reading.read();
         let Bounds { start, end } = self.bounds();
         let mut from = if from == Position::START { start } else { from };
         if from < start {
@@ -356,13 +373,10 @@ impl<D: Disk> Log for SegmentLog<D> {
     }
 
     fn discard_before(&self, upto: Position) -> Result<(), LogError> {
-        let mut unsynced = self.unsynced_removal.lock();
+        let mut unsynced = self.unsynced_names.lock();
         loop {
             // Before the next removal: a crash must not bring back an older segment without a younger one.
-            if *unsynced {
-                self.disk.sync_folder(&self.folder).map_err(recover::io("sync", &self.folder))?;
-                *unsynced = false;
-            }
+            self.sync_names(&mut unsynced)?;
             // Out of the list first: a reader then gets `Discarded`, not a file that is not there.
             let oldest = {
                 let mut shared = self.shared.write();
@@ -379,6 +393,10 @@ impl<D: Disk> Log for SegmentLog<D> {
                 Ok(()) | Err(_) => *unsynced = true,
             }
         }
+    }
+
+    fn rewrite(&self, range: Range<Position>, each: &mut Replace<'_>) -> Result<Rewritten, LogError> {
+        self.rewrite_range(range, each)
     }
 }
 

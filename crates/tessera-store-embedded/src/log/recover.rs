@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use tessera_store::LogError;
 
 use super::disk::{Disk, DiskFile, read_full, write_all};
-use super::frame::{FILE_HEADER_BYTES, FILE_HEADER_LEN, FORMAT_VERSION, FileHeader, base_of, file_name};
+use super::frame::{
+    FILE_HEADER_BYTES, FILE_HEADER_LEN, FORMAT_VERSION, FileHeader, base_of, file_name, is_draft,
+};
 use super::reader::{CHUNK_BYTES_MAX, FrameError, FrameReader};
 
 /// One segment of the chain.
@@ -63,6 +65,7 @@ pub(super) fn recover<D: Disk>(disk: &D, folder: &Path) -> Result<Recovered<D::F
     }
     check_chain(&found, sealed_upto)?;
     let (Some(last), Some(segment)) = (found.last(), segments.last()) else {
+        remove_drafts(disk, folder)?;
         let first = Segment { base: 0, newest_before_millis: i64::MIN };
         let file = create_segment(disk, folder, first).map_err(io("create", &folder.join(file_name(0))))?;
         return Ok(Recovered { segments: vec![first], file, end: 0, newest_millis: i64::MIN });
@@ -77,6 +80,7 @@ pub(super) fn recover<D: Disk>(disk: &D, folder: &Path) -> Result<Recovered<D::F
         tracing::warn!(file = %file.display(), "removed a log segment whose creation was cut short");
         disk.remove(&file).map_err(io("remove", &file))?;
     }
+    remove_drafts(disk, folder)?;
     disk.sync_folder(folder).map_err(io("sync", folder))?;
     let end = segment.base.saturating_add(tail.end_offset.saturating_sub(FILE_HEADER_BYTES));
     Ok(Recovered { segments, file, end, newest_millis: tail.newest_millis })
@@ -107,6 +111,18 @@ fn list(disk: &impl Disk, folder: &Path) -> Result<Vec<Found>, LogError> {
         .collect();
     found.sort_unstable_by_key(|segment| segment.base);
     Ok(found)
+}
+
+/// A crash in the midst of a rewrite leaves the file that was to replace a segment. The segment itself is whole.
+fn remove_drafts(disk: &impl Disk, folder: &Path) -> Result<(), LogError> {
+    for (name, _) in disk.list(folder).map_err(io("list", folder))? {
+        if is_draft(&name) {
+            let file = folder.join(name);
+            tracing::warn!(file = %file.display(), "removed a log segment whose rewrite was cut short");
+            disk.remove(&file).map_err(io("remove", &file))?;
+        }
+    }
+    Ok(())
 }
 
 /// A crash while a segment is created can leave a last file without a whole header. It never held a record:

@@ -96,7 +96,7 @@ impl SimDisk {
         Self::default()
     }
 
-    /// Operations so far: each write, sync, truncate, create, remove and folder sync is one. Reads are none.
+    /// Operations so far: each write, sync, truncate, create, remove, rename and folder sync is one. Reads are none.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state.lock().operations
@@ -352,6 +352,16 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         state.begin_plain()?;
         state.names.remove(file).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin_plain()?;
+        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_path_buf(), inode);
+        // Its creation may have reached the platter although nobody asked for that, and its end not.
+        state.names_durable.entry(from.to_path_buf()).or_insert(inode);
+        Ok(())
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

@@ -10,10 +10,11 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tessera_model::Timestamp;
 
-use crate::{Bounds, Entry, Log, LogError, Position, Retention};
+use crate::{Bounds, Entry, Log, LogError, Position, Retention, Rewritten};
 
 /// Opens one and the same log each time it is called: the second call reopens what the first wrote. The suite
 /// drops the old log before it opens it again.
@@ -27,7 +28,7 @@ pub type Open = Box<dyn Fn() -> Arc<dyn Log>>;
 /// # Panics
 /// When a promise is broken.
 pub fn suite(make: impl Fn() -> Open) {
-    let cases: [(&'static str, Case); 13] = [
+    let cases: [(&'static str, Case); 18] = [
         ("an empty log has nothing to read", empty),
         ("records come back in order", order),
         ("reading starts at any position", every_position),
@@ -41,6 +42,11 @@ pub fn suite(make: impl Fn() -> Open) {
         ("retention never passes what is needed", retention_upto),
         ("retention by time and by size", retention),
         ("what was discarded is an error to read", discarded),
+        ("a rewrite replaces what it is told and nothing else", rewrite),
+        ("a rewrite that replaces nothing changes nothing", rewrite_nothing),
+        ("a rewrite refuses another length", rewrite_resized),
+        ("a rewritten log goes on as any other", rewrite_and_go_on),
+        ("appends, reads and retention go on beside a rewrite", rewrite_beside_all),
     ];
     for (name, case) in cases {
         let _promise = Promise(name);
@@ -319,4 +325,189 @@ fn discarded(open: &Open) {
     }
     let entries = log.read(Position::START, 1).unwrap();
     assert_eq!(entries.first().map_or(log.bounds().end, |entry| entry.position), oldest);
+}
+
+/// What a rewrite puts in the place of [`numbered`].
+fn erased(number: usize) -> Vec<u8> {
+    let mut record = numbered(number);
+    record[8..].fill(b'#');
+    record
+}
+
+fn number_of(record: &[u8]) -> usize {
+    usize::try_from(u64::from_be_bytes(record[..8].try_into().unwrap())).unwrap()
+}
+
+/// Every seventh record is to be erased.
+fn is_wanted(number: usize) -> bool {
+    number.is_multiple_of(7)
+}
+
+fn erase(record: &[u8]) -> Option<Vec<u8>> {
+    let number = number_of(record);
+    is_wanted(number).then(|| erased(number))
+}
+
+fn rewrite(open: &Open) {
+    for (first, last) in [(0, 200), (0, 1), (35, 36), (30, 90), (150, 200), (196, 197), (90, 90)] {
+        let log = open();
+        let base = read_all(&*log, Position::START, 1 << 20).len();
+        let positions = fill(&*log, base, 20);
+        let place = |i: usize| positions.get(i).copied().unwrap_or(log.bounds().end);
+        let (bounds, size) = (log.bounds(), log.size_bytes());
+        let mut shown = Vec::new();
+        let rewritten = log
+            .rewrite(place(first)..place(last), &mut |position, record| {
+                shown.push((position, number_of(record)));
+                erase(record)
+            })
+            .unwrap();
+        let expected: Vec<_> = (first..last).map(|i| (positions[i], base + i)).collect();
+        assert_eq!(shown, expected, "each record of the range is shown once and in order");
+        let records = (first..last).filter(|i| is_wanted(base + i)).count() as u64;
+        assert_eq!((rewritten.records, rewritten.bytes), (records, records * 100));
+        assert_eq!(rewritten.segments > 0, records > 0);
+        assert_eq!(log.bounds(), bounds);
+        assert!(log.size_bytes() >= size && log.size_bytes() < size + 100, "it takes no more room");
+        drop(log);
+        let entries = read_all(&*open(), positions[0], 1 << 20);
+        assert_eq!(entries.len(), 200);
+        for (i, entry) in entries.iter().enumerate() {
+            let is_erased = (first..last).contains(&i) && is_wanted(base + i);
+            let expected = if is_erased { erased(base + i) } else { numbered(base + i) };
+            assert_eq!((entry.position, &*entry.record), (positions[i], &*expected), "record {i}");
+        }
+    }
+}
+
+fn rewrite_nothing(open: &Open) {
+    let log = open();
+    let everything = Position::START..Position(u64::MAX);
+    assert_eq!(log.rewrite(everything.clone(), &mut |_, _| None).unwrap(), Rewritten::default(), "empty");
+    let positions = fill(&*log, 0, 20);
+    let before = (log.bounds(), log.size_bytes());
+    let same = log.rewrite(everything.clone(), &mut |_, record| Some(record.to_vec())).unwrap();
+    assert_eq!(same, Rewritten::default(), "the same bytes are no change");
+    assert_eq!((log.bounds(), log.size_bytes()), before);
+    let first = log.rewrite(everything.clone(), &mut |_, record| erase(record)).unwrap();
+    assert_eq!(first.records, 29);
+    let after = (log.bounds(), log.size_bytes());
+    let again = log.rewrite(everything, &mut |_, record| erase(record)).unwrap();
+    assert_eq!(again, Rewritten::default(), "a second time there is nothing to do");
+    assert_eq!((log.bounds(), log.size_bytes()), after);
+    let all = Retention { before: Timestamp::MAX, bytes_max: 0, upto: log.bounds().end };
+    log.discard_before(log.cut(&all)).unwrap();
+    let gone = Position::START..log.bounds().start;
+    let rewritten = log.rewrite(gone, &mut |_, _| Some(Vec::new())).unwrap();
+    assert_eq!(rewritten, Rewritten::default(), "what is discarded is not shown");
+    assert!(positions[0] < log.bounds().start);
+}
+
+fn rewrite_resized(open: &Open) {
+    let log = open();
+    let positions = fill(&*log, 0, 20);
+    for bytes in [0, 99, 101] {
+        let error = log
+            .rewrite(Position::START..Position(u64::MAX), &mut |_, record| {
+                (number_of(record) == 63).then(|| vec![0; bytes])
+            })
+            .unwrap_err();
+        let at = positions[63];
+        assert!(
+            matches!(error, LogError::Resized { at: found, bytes_before: 100, bytes: b } if (found, b) == (at, bytes)),
+            "{error}"
+        );
+    }
+    fill(&*log, 200, 1);
+    drop(log);
+    let all = read_all(&*open(), Position::START, 1 << 20);
+    assert!(all.iter().enumerate().all(|(i, entry)| *entry.record == *numbered(i)) && all.len() == 210);
+}
+
+fn rewrite_and_go_on(open: &Open) {
+    let log = open();
+    fill(&*log, 0, 20);
+    let old = Retention { before: at(5), bytes_max: u64::MAX, upto: log.bounds().end };
+    let cut = log.cut(&old);
+    for round in 0..3 {
+        log.rewrite(Position::START..Position(u64::MAX), &mut |_, record| erase(record)).unwrap();
+        assert_eq!(log.cut(&old), cut, "records keep their age");
+        let end = log.bounds().end;
+        assert_eq!(fill(&*log, 200 + round * 10, 1)[0], end);
+    }
+    log.discard_before(cut).unwrap();
+    drop(log);
+    let log = open();
+    assert_eq!(log.bounds().start, cut);
+    let entries = read_all(&*log, Position::START, 1 << 20);
+    for entry in &entries {
+        let number = number_of(&entry.record);
+        // The last ten came after the last rewrite.
+        let expected = if is_wanted(number) && number < 220 { erased(number) } else { numbered(number) };
+        assert_eq!(*entry.record, *expected);
+    }
+    assert_eq!(entries.last().map(|entry| number_of(&entry.record)), Some(229));
+}
+
+fn rewrite_beside_all(open: &Open) {
+    let log = open();
+    fill(&*log, 0, 40);
+    let is_appended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let log = &*log;
+        scope.spawn(|| {
+            fill(log, 400, 60);
+            is_appended.store(true, Ordering::SeqCst);
+        });
+        let retention = scope.spawn(|| {
+            for start in (0..10).map(|share| log.bounds().end.0 * share / 40) {
+                log.discard_before(Position(start)).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        let reader = scope.spawn(|| {
+            while !is_appended.load(Ordering::SeqCst) {
+                read_beside_rewrite(log);
+            }
+        });
+        let mut rounds = 0;
+        while !(reader.is_finished() && retention.is_finished()) || rounds < 3 {
+            let end = log.bounds().end;
+            log.rewrite(Position::START..end, &mut |_, record| erase(record)).unwrap();
+            let read = read_until(log, end);
+            let old = read.iter().find(|entry| erase(&entry.record).is_some_and(|new| *new != *entry.record));
+            assert!(old.is_none(), "an old record was read after its rewrite");
+            rounds += 1;
+        }
+    });
+    drop(log);
+    let numbers: Vec<_> =
+        read_all(&*open(), Position::START, 1 << 20).iter().map(|entry| number_of(&entry.record)).collect();
+    assert!(numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+    assert_eq!(numbers.last(), Some(&999));
+}
+
+/// All records before `end`. Retention may cut while this reads: then it begins again.
+fn read_until(log: &dyn Log, end: Position) -> Vec<Entry> {
+    let (mut from, mut entries) = (Position::START, Vec::new());
+    while from < end {
+        match log.read(from, 1_500) {
+            Ok(step) => {
+                let Some(last) = step.last() else { break };
+                from = last.next;
+                entries.extend(step.into_iter().filter(|entry| entry.position < end));
+            }
+            Err(LogError::Discarded { oldest, .. }) => from = oldest,
+            failed => drop(failed.unwrap()),
+        }
+    }
+    entries
+}
+
+fn read_beside_rewrite(log: &dyn Log) {
+    for entry in read_until(log, log.bounds().end) {
+        let number = number_of(&entry.record);
+        let whole = *entry.record == *numbered(number) || *entry.record == *erased(number);
+        assert!(whole, "a record is the old or the new one, never something between");
+    }
 }

@@ -4,6 +4,8 @@
 //! the first few records of one append that did not return or failed, and nothing else. While the process
 //! lives, a failed append leaves nothing at all.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tessera_store::{Log, LogError, Position};
 
@@ -18,6 +20,7 @@ enum Step {
     Crash { seed: u64 },
     Reopen,
     Discard { share: u64 },
+    Rewrite { every: u64, share: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
         1 => Just(Step::Reopen),
         1 => (0..=100_u64).prop_map(|share| Step::Discard { share }),
+        2 => (1..6_u64, 0..=100_u64).prop_map(|(every, share)| Step::Rewrite { every, share }),
     ]
 }
 
@@ -40,6 +44,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     kept: Vec<(Position, Vec<u8>)>,
+    /// Records that a rewrite which failed may have replaced.
+    doubted: BTreeSet<Position>,
     /// Appends that failed since the last one that returned.
     failed: Vec<Vec<Vec<u8>>>,
     /// What lies before this went for good: the discard returned.
@@ -64,14 +70,24 @@ impl Model {
             .collect();
         assert!(found.len() >= expected.len(), "{} of {} records", found.len(), expected.len());
         let (kept, more) = found.split_at(expected.len());
-        assert!(kept == expected, "every record whose append returned is there as it was");
+        let is_right = |((at, record), (expected_at, expected)): (&Kept, &Kept)| {
+            let is_erased = self.doubted.contains(at) && *record == erased(expected);
+            at == expected_at && (record == expected || is_erased)
+        };
+        let are_right = kept.iter().zip(expected).all(is_right);
+        assert!(are_right, "every record whose append returned is there as it was, or as it was rewritten");
         let records: Vec<_> = more.iter().map(|(_, record)| record.clone()).collect();
         let explained = crashed && self.failed.iter().any(|failed| failed.starts_with(&records));
         assert!(more.is_empty() || explained, "{} records that nobody appended", more.len());
-        self.kept.extend_from_slice(more);
+        let more = more.to_vec();
         if crashed {
+            // What is there now is on disk.
+            let kept = kept.to_vec();
+            self.kept.splice(first.., kept);
+            self.doubted.clear();
             self.failed.clear();
         }
+        self.kept.extend(more);
     }
 
     fn append(&mut self, log: &SegmentLog<SimDisk>, lengths: &[usize]) {
@@ -88,6 +104,26 @@ impl Model {
         }
     }
 
+    /// Erases each record before `upto` whose place in the list is a multiple of `every`.
+    fn rewrite(&mut self, log: &SegmentLog<SimDisk>, every: usize, upto: Position) {
+        let wanted: BTreeSet<Position> = self.kept.iter().step_by(every).map(|(at, _)| *at).collect();
+        let result = log
+            .rewrite(Position::START..upto, &mut |at, record| wanted.contains(&at).then(|| erased(record)));
+        let wanted = |at: &Position| *at < upto && wanted.contains(at);
+        match result {
+            Ok(_) => {
+                for (at, record) in self.kept.iter_mut().filter(|(at, _)| wanted(at)) {
+                    record.fill(b'#');
+                    self.doubted.remove(at);
+                }
+            }
+            Err(LogError::Io { .. }) => {
+                self.doubted.extend(self.kept.iter().map(|(at, _)| *at).filter(wanted));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
     fn discard(&mut self, log: &SegmentLog<SimDisk>, upto: Position) {
         self.asked_upto = self.asked_upto.max(upto);
         match log.discard_before(upto) {
@@ -96,6 +132,13 @@ impl Model {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+/// A record and where it is.
+type Kept = (Position, Vec<u8>);
+
+fn erased(record: &[u8]) -> Vec<u8> {
+    vec![b'#'; record.len()]
 }
 
 /// Opens the log again; a planned fault may hit just then, and the machine crashes once more.
@@ -137,6 +180,10 @@ proptest! {
                     let upto = Position(log.bounds().end.0 * share / 100);
                     model.discard(&log, upto);
                 }
+                Step::Rewrite { every, share } => {
+                    let upto = Position(log.bounds().end.0 * share / 100);
+                    model.rewrite(&log, usize::try_from(every).unwrap(), upto);
+                }
             }
             if disk.stopped() {
                 disk.crash(&mut choose);
@@ -160,6 +207,7 @@ fn a_crash_at_every_operation_keeps_what_was_acknowledged() {
             for group in 0..12 {
                 model.append(log, &[100 + group, 150, 0]);
             }
+            model.rewrite(log, 3, log.bounds().end);
             model.discard(log, Position(log.bounds().end.0 / 2));
         }
         if !disk.stopped() {

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod faults;
 mod format;
+mod rewrite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
