@@ -6,15 +6,19 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 12] = [
-    ("tessera-model", &[]),
+const DIRECTIONS: [(&str, &[&str]); 15] = [
+    ("tessera-iab", &[]),
+    ("tessera-model", &["tessera-iab"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
+    ("tessera-rights", &["tessera-model", "tessera-policy"]),
     // A cluster is stored as one record: its identity graph and its fragments' places.
     ("tessera-profile", &["tessera-model", "tessera-policy", "tessera-identity"]),
     ("tessera-store", &["tessera-model"]),
     ("tessera-store-embedded", &["tessera-model", "tessera-store"]),
     ("tessera-connect", &["tessera-model", "tessera-policy"]),
+    // The clock alone is the store's.
+    ("tessera-evidence", &["tessera-model", "tessera-store"]),
     (
         "tessera-pipeline",
         &[
@@ -24,6 +28,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
             "tessera-profile",
             "tessera-store",
             "tessera-connect",
+            "tessera-evidence",
         ],
     ),
     (
@@ -35,6 +40,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
             "tessera-profile",
             "tessera-store",
             "tessera-connect",
+            "tessera-evidence",
             "tessera-pipeline",
         ],
     ),
@@ -48,6 +54,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",
+            "tessera-evidence",
             "tessera-pipeline",
             "tessera-server",
         ],
@@ -62,6 +69,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",
+            "tessera-evidence",
             "tessera-pipeline",
             "tessera-server",
         ],

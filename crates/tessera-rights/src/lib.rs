@@ -1,0 +1,19 @@
+//! What the law asks on paper: data-subject requests and their clocks, OpenDSR and the Data Rights Protocol,
+//! consent receipts, records of processing, the policy report, and which article each feature serves.
+//!
+//! Not the doing and not the deciding: nothing here reads a profile, erases one or permits a use. Invariant: every
+//! function is pure; time, ids and the calendar are arguments.
+
+mod clock;
+pub mod drp;
+pub mod opendsr;
+mod request;
+mod wire;
+
+pub use clock::{Calendar, CalendarError, Clock, Deadlines, Term, clock, deadlines};
+pub use jiff::civil::{Date, Weekday};
+pub use request::{
+    Action, Actor, DenialReason, IdError, IdentityProof, Opening, Regime, Request, RequestError, RequestType,
+    Status, Step, SubjectRequestId, Told, apply,
+};
+pub use wire::WireError;
