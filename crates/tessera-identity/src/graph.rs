@@ -202,6 +202,32 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Takes nodes out with all that is known of them, as if they had never been. [`Graph::resolve`] must follow.
+    pub fn remove(&mut self, gone: &BTreeSet<FragmentId>) {
+        let mut places: Vec<Option<u16>> = Vec::with_capacity(self.nodes.len());
+        let mut kept = 0;
+        for node in &self.nodes {
+            let is_kept = !gone.contains(&node.id);
+            places.push(is_kept.then(|| index(kept)));
+            kept += usize::from(is_kept);
+        }
+        self.nodes.retain(|node| !gone.contains(&node.id));
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            node.component = index(at);
+        }
+        let place = |at: u16| places.get(usize::from(at)).copied().flatten();
+        self.edges.retain_mut(|edge| match (place(edge.a), place(edge.b)) {
+            (Some(a), Some(b)) => {
+                (edge.a, edge.b) = (a, b);
+                true
+            }
+            (None, _) | (_, None) => false,
+        });
+        self.apart.retain(|(x, y)| !gone.contains(x) && !gone.contains(y));
+    }
+}
+
 fn index(at: usize) -> u16 {
     // A cluster never holds more than `CLUSTER_NODES_MAX`, which its callers ask before adding.
     u16::try_from(at).unwrap_or(u16::MAX)

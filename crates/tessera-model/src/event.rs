@@ -1,6 +1,9 @@
 //! An event past the edge: every field checked, every identifier normalised.
 
-use crate::{ConsentClaim, EventName, FragmentId, Identifier, Json, MessageId, SourceName, Timestamp};
+use crate::{
+    Birthday, ConsentClaim, EventName, FragmentId, Identifier, Json, MessageId, PurposeSet, SourceName,
+    SubscriptionClaim, Timestamp,
+};
 
 /// An identifier with its fragment's id and the strength of its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +61,11 @@ pub enum Call {
         /// anonymous id. Not empty.
         previous: Vec<Identified>,
     },
-    /// The person said yes or no to purposes, and nothing else.
-    Consent,
+    /// The person said yes or no to purposes, and what they prefer.
+    Consent {
+        /// What they prefer (`preferences.frequency`): kept as traits.
+        preferences: Vec<Trait>,
+    },
 }
 
 impl Call {
@@ -73,7 +79,7 @@ impl Call {
             Self::Screen { .. } => "screen",
             Self::Group { .. } => "group",
             Self::Alias { .. } => "alias",
-            Self::Consent => "consent",
+            Self::Consent { .. } => "consent",
         }
     }
 }
@@ -98,6 +104,12 @@ pub struct Event {
     pub source: SourceName,
     /// Yes and no to purposes that came with it.
     pub consents: Vec<ConsentClaim>,
+    /// Which contact points take messages, as it says. Their identifiers are among `identifiers`.
+    pub subscriptions: Vec<SubscriptionClaim>,
+    /// The purposes that its source declares for it: the gate asks about these.
+    pub purposes: PurposeSet,
+    /// The day of birth that it tells.
+    pub born_on: Option<Birthday>,
     /// The whole event, as it came.
     pub json: Json,
 }
@@ -119,7 +131,7 @@ impl Event {
             Call::Identify { .. } => "identify",
             Call::Group { .. } => "group",
             Call::Alias { .. } => "alias",
-            Call::Consent => "consent",
+            Call::Consent { .. } => "consent",
         }
     }
 }

@@ -169,6 +169,12 @@ impl HashKey {
         Self(bytes)
     }
 
+    /// A key for another use, from which this one cannot be found.
+    #[must_use]
+    pub fn derive(&self, use_: &str) -> [u8; 32] {
+        blake3::derive_key(use_, &self.0)
+    }
+
     /// A keyed 128-bit hash of `parts`, each preceded by its length so that no two lists collide.
     #[must_use]
     pub fn hash128(&self, parts: &[&[u8]]) -> [u8; 16] {

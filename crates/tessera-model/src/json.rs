@@ -34,6 +34,15 @@ impl Json {
         Self(Bytes::from(text))
     }
 
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// What is wrong with its syntax.
+    pub fn parse(text: String) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<IgnoredAny>(&text)?;
+        Ok(Self(Bytes::from(text)))
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -177,6 +186,15 @@ pub fn pick_path(raw: &RawValue, path: &[String]) -> Option<String> {
         return scalar(raw);
     };
     pick_path(pick(raw, first)?, rest)
+}
+
+/// The value at `path` below `raw`, unparsed.
+#[must_use]
+pub fn raw_at<'a>(raw: &'a RawValue, path: &[String]) -> Option<&'a RawValue> {
+    match path.split_first() {
+        None => Some(raw),
+        Some((first, rest)) => raw_at(pick(raw, first)?, rest),
+    }
 }
 
 fn scalar(raw: &RawValue) -> Option<String> {

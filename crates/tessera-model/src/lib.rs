@@ -3,36 +3,52 @@
 //! Not an engine and not a shell: nothing here decides, reads a file or tells the time. Invariant: a value of
 //! a type in this crate cannot hold the bad case; what does not parse is a [`Reject`].
 
+mod account;
 mod consent;
+mod document;
+mod erased;
 mod event;
 mod identifier;
 mod json;
+mod label;
 mod limits;
 mod message_key;
 mod names;
 mod namespace;
 mod parse;
+mod parse_consent;
+mod purpose;
 mod record;
 mod reject;
+mod seal;
 mod time;
 pub mod wire;
 mod workspace;
+mod workspace_change;
 mod workspace_rules;
 
-pub use consent::{ConsentClaim, ConsentStatus};
+pub use account::{AccountKind, StoredAccount};
+pub use consent::{ClaimOf, ConsentClaim, ConsentStatus, Expression, SubscriptionClaim, SubscriptionState};
+pub use document::{
+    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, LegalBasis,
+    NamespaceDocument, Party, PolicyDocument, PurposeDocument, Reconsent, Secret, SourceDocument, TcfMapping,
+};
+pub use erased::{erase_events, is_erased, pad_operation};
 pub use event::{Call, Event, Identified, Trait};
 pub use identifier::{FragmentId, HashKey, Identifier, IdentifierError, Namespace};
-pub use json::{Json, Shape, ShapeError, pick, pick_path};
+pub use json::{Json, Shape, ShapeError, pick, pick_path, raw_at};
+pub use label::{FieldPath, Label, LabelSet};
 pub use limits::*;
 pub use message_key::MessageKey;
 pub use names::{DestinationName, EventName, MessageId, NameError, PurposeName, SourceName};
 pub use namespace::{NamespaceRules, Normalise, PreparedNamespace};
 pub use parse::{Entrance, ParseContext, parse_body};
-pub use record::{Operation, Record, RecordError, RequestId};
-pub use reject::{Reject, RejectCode};
-pub use time::Timestamp;
-pub use workspace::{
-    DataCategory, DestinationDocument, Document, LegalBasis, NamespaceDocument, Party, Problem,
-    PurposeDocument, Secret, SourceDocument, Workspace,
+pub use purpose::{
+    PURPOSES_MAX, Purpose, PurposeId, PurposeRegister, PurposeSet, Purposes, RegisteredPurpose,
 };
+pub use record::{ConsentOrder, Operation, Record, RecordError, RequestId};
+pub use reject::{Reject, RejectCode};
+pub use seal::SealKey;
+pub use time::{Birthday, Timestamp};
+pub use workspace::{Problem, Workspace};
 pub use workspace_rules::{Rules, SourceRules};

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::event::{Call, Event, Identified, Trait};
+use crate::parse_consent::Statements;
 use crate::{
-    BATCH_EVENTS_MAX, ConsentClaim, ConsentStatus, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName,
-    FUTURE_MILLIS_MAX, HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace,
-    PreparedNamespace, Reject, RejectCode, RequestId, Rules, Shape, SourceName, TRAITS_MAX, Timestamp, pick,
-    pick_path, wire,
+    BATCH_EVENTS_MAX, Birthday, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName, FUTURE_MILLIS_MAX,
+    HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace, PreparedNamespace,
+    PurposeSet, Reject, RejectCode, RequestId, Rules, Shape, SourceName, SourceRules, TRAITS_MAX, Timestamp,
+    is_erased, pick_path, wire,
 };
 
 /// By which path a body came in.
@@ -63,6 +64,8 @@ pub struct ParseContext<'a> {
     pub received_at: Timestamp,
     /// Seeds message ids that senders left out.
     pub request_id: RequestId,
+    /// Whether the request carried `Sec-GPC: 1`.
+    pub gpc: bool,
 }
 
 /// Parses a body. The outer error is a body of which nothing could be read; inside, each event stands for itself.
@@ -80,10 +83,14 @@ pub fn parse_body(
         Err(_) => (Bytes::from(String::from_utf8_lossy(body).into_owned()), true),
     };
     let text = std::str::from_utf8(&body).unwrap_or_default();
+    if is_erased(text) {
+        return Ok(vec![Err(erased())]);
+    }
+    let source = context.rules.source(context.source).map(AsRef::as_ref);
     let reject = |error: &serde_json::Error| body_reject(error, text.as_bytes(), is_lossy);
     if entrance.call().is_some() {
         let raw: &RawValue = serde_json::from_str(text).map_err(|e| reject(&e))?;
-        let whole = Whole { body: &body, sent_at: None, context: None, is_lossy };
+        let whole = Whole { body: &body, sent_at: None, context: None, is_lossy, source };
         return Ok(vec![parse_event(raw, entrance, 0, &whole, context)]);
     }
     let batch: wire::Batch<'_> = serde_json::from_str(text).map_err(|e| reject(&e))?;
@@ -101,7 +108,7 @@ pub fn parse_body(
             return Err(Reject::new(RejectCode::BadTimestamp, format!("sentAt {reason}"), text.as_bytes()));
         }
     };
-    let whole = Whole { body: &body, sent_at, context: batch.context, is_lossy };
+    let whole = Whole { body: &body, sent_at, context: batch.context, is_lossy, source };
     Ok((0_u32..)
         .zip(&batch.batch)
         .map(|(index, raw)| parse_event(raw, entrance, index, &whole, context))
@@ -115,6 +122,7 @@ struct Whole<'a> {
     sent_at: Option<Timestamp>,
     context: Option<&'a RawValue>,
     is_lossy: bool,
+    source: Option<&'a SourceRules>,
 }
 
 /// Parses one event. `index` is its place in the batch.
@@ -129,6 +137,9 @@ fn parse_event(
     context: &ParseContext<'_>,
 ) -> Result<Event, Reject> {
     let text = raw.get();
+    if is_erased(text) {
+        return Err(erased());
+    }
     check_text(text, whole.is_lossy)
         .and_then(|()| {
             let wire: wire::Call<'_> = serde_json::from_str(text).map_err(|e| json_problem(&e))?;
@@ -137,7 +148,11 @@ fn parse_event(
         .map_err(|Problem(code, reason)| Reject::new(code, reason, text.as_bytes()))
 }
 
-struct Problem(RejectCode, String);
+fn erased() -> Reject {
+    Reject::new(RejectCode::Erased, "the event was erased", b"")
+}
+
+pub(crate) struct Problem(pub(crate) RejectCode, pub(crate) String);
 
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
@@ -176,7 +191,7 @@ fn body_reject(error: &serde_json::Error, body: &[u8], is_lossy: bool) -> Reject
     Reject::new(code, format!("the body cannot be read: {reason}"), body)
 }
 
-fn json_problem(error: &serde_json::Error) -> Problem {
+pub(crate) fn json_problem(error: &serde_json::Error) -> Problem {
     use serde_json::error::Category;
     let text = error.to_string();
     let code = match error.classify() {
@@ -212,7 +227,12 @@ impl<'a> Draft<'a> {
             }
         };
         let call = self.call(name, &details)?;
-        let identifiers = self.identifiers(&details, &call)?;
+        let mut identifiers = self.identifiers(&details, &call)?;
+        let at = self.at()?;
+        let mut statements = Statements::new(self.context, self.whole.source, at);
+        statements.read(self.wire, &details, name)?;
+        let subscriptions = statements.subscriptions(self.wire, &details, &mut identifiers)?;
+        finish_identifiers(&mut identifiers)?;
         let message_id = match &self.wire.message_id {
             Some(text) if !text.as_str().is_empty() => MessageId::parse(text.as_str())?,
             _ => self.made_message_id(index)?,
@@ -220,10 +240,13 @@ impl<'a> Draft<'a> {
         Ok(Event {
             message_id,
             identifiers,
-            at: self.at()?,
+            at,
             received_at: self.context.received_at,
             source: self.context.source.clone(),
-            consents: self.consents(&details, name)?,
+            consents: statements.claims,
+            subscriptions,
+            purposes: self.purposes(&call, &details),
+            born_on: born_on(&call),
             call,
             json: Json::slice(self.whole.body, self.raw),
         })
@@ -270,7 +293,7 @@ impl<'a> Draft<'a> {
                 }
                 Ok(Call::Alias { previous })
             }
-            "consent" => Ok(Call::Consent),
+            "consent" => Ok(Call::Consent { preferences: self.preferences()? }),
             other => {
                 let reason = format!("`type` has {} characters and names no call", other.chars().count());
                 Err(Problem(RejectCode::UnknownCall, reason))
@@ -355,18 +378,6 @@ impl<'a> Draft<'a> {
                 self.add(&mut found, namespaces.get(&namespace), Some(&id.id.0))?;
             }
         }
-        if found.len() > EVENT_IDENTIFIERS_MAX {
-            let reason =
-                format!("the event has {} identifiers, the limit is {EVENT_IDENTIFIERS_MAX}", found.len());
-            return Err(Problem(RejectCode::TooMany, reason));
-        }
-        if found.is_empty() {
-            let reason =
-                "the event names nobody: every identifier is missing, blank or a value that says nothing";
-            return Err(Problem(RejectCode::NoIdentifier, reason.to_owned()));
-        }
-        found.sort_by(|a, b| (a.rank, &a.identifier).cmp(&(b.rank, &b.identifier)));
-        found.dedup_by(|a, b| a.id == b.id);
         Ok(found)
     }
 
@@ -423,42 +434,88 @@ impl<'a> Draft<'a> {
         Ok(MessageId::parse(&format!("tessera-{}", crate::FragmentId(hash)))?)
     }
 
-    fn consents(&self, details: &wire::Context<'_>, name: &str) -> Result<Vec<ConsentClaim>, Problem> {
-        let mut claims = Vec::new();
-        if let Some(preferences) = details.consent.and_then(|raw| pick(raw, "categoryPreferences")) {
-            claims = claims_in(preferences, "context.consent.categoryPreferences")?;
+    /// What a consent call says of preferences, as traits of their own.
+    fn preferences(&self) -> Result<Vec<Trait>, Problem> {
+        let mut preferences = self.traits(self.wire.preferences)?;
+        for preference in &mut preferences {
+            preference.name = format!("preferences.{}", preference.name).into();
+            if preference.name.len() > NAME_BYTES_MAX {
+                let reason = format!("the name of a preference is longer than {NAME_BYTES_MAX} bytes");
+                return Err(Problem(RejectCode::BadName, reason));
+            }
         }
-        if name == "consent" {
-            let own = self.wire.consents.ok_or_else(|| {
-                Problem(RejectCode::MissingField, "a consent call needs `consents`".to_owned())
-            })?;
-            claims.extend(claims_in(own, "consents")?);
-        }
-        Ok(claims)
+        Ok(preferences)
+    }
+
+    /// The purposes that the source declares for this event. What the payload names narrows them and never widens.
+    fn purposes(&self, call: &Call, details: &wire::Context<'_>) -> PurposeSet {
+        let Some(source) = self.whole.source else { return PurposeSet::default() };
+        let event = match call {
+            Call::Track { event } => event.as_str(),
+            Call::Page { name: Some(name) } | Call::Screen { name: Some(name) } => name.as_str(),
+            Call::Identify { .. }
+            | Call::Page { name: None }
+            | Call::Screen { name: None }
+            | Call::Group { .. }
+            | Call::Alias { .. }
+            | Call::Consent { .. } => call.name(),
+        };
+        let declared = source.purposes_for(call.name(), event);
+        let Some(path) = &source.purposes_from else { return declared };
+        let Some(named) = self.raw_at(path, details) else { return declared };
+        let Ok(named) = serde_json::from_str::<Vec<wire::Text<'_>>>(named.get()) else {
+            // Somebody meant to name purposes and named none that can be read.
+            return PurposeSet::default();
+        };
+        declared.and(named.iter().filter_map(|name| source.purpose_of(name.as_str())).collect())
+    }
+
+    fn raw_at(&self, path: &[String], details: &wire::Context<'a>) -> Option<&'a RawValue> {
+        let (root, rest) = path.split_first()?;
+        let from = match root.as_str() {
+            "traits" => self.wire.traits,
+            "properties" => self.wire.properties,
+            _ if rest.first().is_some_and(|first| first == "traits") => details.traits,
+            _ => self.wire.context.or(self.whole.context),
+        };
+        let rest = if root == "context" && rest.first().is_some_and(|first| first == "traits") {
+            rest.get(1..).unwrap_or_default()
+        } else {
+            rest
+        };
+        crate::raw_at(from?, rest)
     }
 }
 
-fn claims_in(raw: &RawValue, field: &str) -> Result<Vec<ConsentClaim>, Problem> {
-    let wrong = |reason: String| Problem(RejectCode::WrongType, format!("{field}: {reason}"));
-    let entries: Entries<'_> = serde_json::from_str(raw.get())
-        .map_err(|e| json_problem(&e))
-        .map_err(|Problem(code, reason)| Problem(code, format!("{field}: {reason}")))?;
-    if entries.0.len() > TRAITS_MAX {
-        return Err(Problem(RejectCode::TooMany, format!("{field} has more than {TRAITS_MAX} entries")));
+/// Orders identifiers strongest first and drops repeats.
+fn finish_identifiers(found: &mut Vec<Identified>) -> Result<(), Problem> {
+    if found.len() > EVENT_IDENTIFIERS_MAX {
+        let reason =
+            format!("the event has {} identifiers, the limit is {EVENT_IDENTIFIERS_MAX}", found.len());
+        return Err(Problem(RejectCode::TooMany, reason));
     }
-    entries
-        .0
-        .into_iter()
-        .map(|(category, value)| {
-            let status = ConsentStatus::parse(value.get().trim_matches('"'))
-                .ok_or_else(|| wrong("a status is true, false, given, refused or withdrawn".to_owned()))?;
-            Ok(ConsentClaim { category: category.0.into(), status })
-        })
-        .collect()
+    if found.is_empty() {
+        let reason =
+            "the event names nobody: every identifier is missing, blank or a value that says nothing";
+        return Err(Problem(RejectCode::NoIdentifier, reason.to_owned()));
+    }
+    found.sort_by(|a, b| (a.rank, &a.identifier).cmp(&(b.rank, &b.identifier)));
+    found.dedup_by(|a, b| a.id == b.id);
+    Ok(())
+}
+
+/// The traits that tell a day of birth.
+const BIRTHDAY_TRAITS: [&str; 4] = ["birth_date", "birthdate", "birthday", "date_of_birth"];
+
+/// The latest day of birth that the call tells: of several, the stricter.
+fn born_on(call: &Call) -> Option<Birthday> {
+    let Call::Identify { traits } = call else { return None };
+    let told = traits.iter().filter(|one| BIRTHDAY_TRAITS.contains(&one.name.as_ref()));
+    told.filter_map(|one| Birthday::parse(one.value.as_str().trim_matches('"'))).max()
 }
 
 /// `Ok(None)` for JSON `null`.
-fn timestamp(raw: &RawValue) -> Result<Option<Timestamp>, &'static str> {
+pub(crate) fn timestamp(raw: &RawValue) -> Result<Option<Timestamp>, &'static str> {
     let text = raw.get();
     let parsed = match text.as_bytes().first() {
         Some(b'n') => return Ok(None),
@@ -476,7 +533,7 @@ fn timestamp(raw: &RawValue) -> Result<Option<Timestamp>, &'static str> {
 }
 
 /// The members of an object, in their order, values unparsed.
-struct Entries<'a>(Vec<(wire::Text<'a>, &'a RawValue)>);
+pub(crate) struct Entries<'a>(pub(crate) Vec<(wire::Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

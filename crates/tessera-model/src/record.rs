@@ -6,13 +6,44 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Entrance, FragmentId, RejectCode, SourceName, Timestamp};
+use std::collections::BTreeMap;
+
+use crate::{
+    ConsentStatus, Document, Entrance, Expression, FragmentId, PurposeName, RejectCode, SourceName,
+    StoredAccount, Timestamp,
+};
 
 const VERSION: u8 = 1;
 
 /// Made at random for each request; message ids that senders left out are derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RequestId(pub u128);
+
+/// One word about a purpose, as an officer or a request puts it on record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentOrder {
+    /// The purpose; absent for `restricted` and `unrestricted`, which concern the whole person.
+    #[serde(default)]
+    pub purpose: Option<PurposeName>,
+    /// What is to hold.
+    pub status: ConsentStatus,
+    /// How clearly it was said.
+    #[serde(default)]
+    pub expression: Expression,
+    /// The version of the purpose; absent: the one in force.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// Since when; absent: now.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// By which form, channel or request.
+    #[serde(default)]
+    pub how: Option<String>,
+    /// Where the proof is kept.
+    #[serde(default)]
+    pub evidence: Option<String>,
+}
 
 /// What a person or a command ordered. In the log, so that a replay does the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +53,61 @@ pub enum Operation {
     Apply {
         /// All documents of the workspace.
         documents: Vec<Document>,
+    },
+    /// As `Apply`, with the documents encrypted: they hold write keys and secrets.
+    ApplySealed {
+        /// The sealed JSON of the documents, in base64.
+        documents: String,
+    },
+    /// Words about purposes for the people that these fragments belong to, put on each of them.
+    Consents {
+        /// Whose.
+        fragments: Vec<FragmentId>,
+        /// What.
+        words: Vec<ConsentOrder>,
+    },
+    /// Traits are put right: the new values win over everything said before.
+    Rectify {
+        /// Whose.
+        fragment: FragmentId,
+        /// The right values; `null` removes a trait.
+        traits: BTreeMap<String, serde_json::Value>,
+        /// Which request asked for it.
+        request: String,
+    },
+    /// The people that these fragments belong to are erased, and what comes of them is not kept any more.
+    Erase {
+        /// Any fragment of each.
+        fragments: Vec<FragmentId>,
+        /// Which request asked for it.
+        request: String,
+    },
+    /// What comes of these fragments may be kept again.
+    LiftErasure {
+        /// Which.
+        fragments: Vec<FragmentId>,
+    },
+    /// What no purpose covers any more at this time leaves these fragments' profiles.
+    Expire {
+        /// Any fragment of each.
+        fragments: Vec<FragmentId>,
+    },
+    /// An account is made or changed.
+    PutAccount {
+        /// The account.
+        account: StoredAccount,
+    },
+    /// An account goes.
+    RemoveAccount {
+        /// Its name.
+        name: String,
+    },
+    /// A data-subject request is opened or goes on. It names people by fragment only.
+    PutRequest {
+        /// Its id.
+        id: String,
+        /// Its whole state.
+        request: serde_json::Value,
     },
     /// These fragments leave the profile that they share with the rest of it.
     Split {
@@ -67,6 +153,8 @@ pub enum Record {
         request_id: RequestId,
         /// By which path.
         entrance: Entrance,
+        /// Whether the request carried `Sec-GPC: 1`.
+        gpc: bool,
         /// The body after decompression, as it came.
         body: Bytes,
     },
@@ -102,6 +190,8 @@ struct IngestHeader<'a> {
     at: i64,
     id: u128,
     entrance: Entrance,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gpc: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,12 +208,13 @@ impl Record {
     /// [`RecordError::Malformed`] when an operation has no JSON form.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         match self {
-            Self::Ingest { source, received_at, request_id, entrance, body } => {
+            Self::Ingest { source, received_at, request_id, entrance, gpc, body } => {
                 let header = IngestHeader {
                     source: source.as_str(),
                     at: received_at.as_millis(),
                     id: request_id.0,
                     entrance: *entrance,
+                    gpc: *gpc,
                 };
                 frame(b'I', &serde_json::to_vec(&header).map_err(malformed)?, body)
             }
@@ -134,6 +225,26 @@ impl Record {
                 frame(b'O', &serde_json::to_vec(&header).map_err(malformed)?, b"")
             }
         }
+    }
+
+    /// An operation's bytes, brought to a length by spaces after its JSON, which say nothing.
+    ///
+    /// # Errors
+    /// [`RecordError::Malformed`] when it does not fit.
+    pub(crate) fn encode_padded(&self, len: usize) -> Result<Vec<u8>, RecordError> {
+        let mut bytes = self.encode()?;
+        let missing = len.checked_sub(bytes.len()).ok_or_else(|| malformed("it grew"))?;
+        bytes.resize(len, b' ');
+        let header = len
+            .checked_sub(6)
+            .and_then(|len| u32::try_from(len).ok())
+            .ok_or_else(|| malformed("its length"))?;
+        if missing > 0
+            && let Some(field) = bytes.get_mut(2..6)
+        {
+            field.copy_from_slice(&header.to_le_bytes());
+        }
+        Ok(bytes)
     }
 
     /// Reads a record back; the body shares the memory of `bytes`.
@@ -156,6 +267,7 @@ impl Record {
                     received_at: Timestamp::from_millis(header.at),
                     request_id: RequestId(header.id),
                     entrance: header.entrance,
+                    gpc: header.gpc,
                     body: bytes.slice_ref(body),
                 })
             }
@@ -197,6 +309,7 @@ mod tests {
                 received_at: Timestamp::from_millis(i64::from(at)),
                 request_id: RequestId(id),
                 entrance: Entrance::Batch,
+                gpc: at % 2 == 0,
                 body: body.into(),
             };
             let bytes = Bytes::from(record.encode().unwrap());

@@ -57,11 +57,14 @@ pub enum RejectCode {
     /// More traits or identifiers than one call may carry, or more events than a batch may.
     #[serde(rename = "TES-I016")]
     TooMany,
+    /// The mark that erasing leaves in the log, sent as an event.
+    #[serde(rename = "TES-I017")]
+    Erased,
 }
 
 impl RejectCode {
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotJson,
         Self::BodyTooLarge,
         Self::EventTooLarge,
@@ -78,6 +81,7 @@ impl RejectCode {
         Self::BadCompression,
         Self::BadRow,
         Self::TooMany,
+        Self::Erased,
     ];
 
     /// The code as people read it: `TES-I006`.
@@ -100,6 +104,7 @@ impl RejectCode {
             Self::BadCompression => "TES-I014",
             Self::BadRow => "TES-I015",
             Self::TooMany => "TES-I016",
+            Self::Erased => "TES-I017",
         }
     }
 
@@ -138,6 +143,7 @@ impl RejectCode {
             Self::BadRow => {
                 "correct the row or the mapping, then import the file again: rows taken are not taken twice"
             }
+            Self::Erased => "nothing: it says that something was erased here",
             Self::TooMany => {
                 "send at most 500 traits and 20 identifiers in one call, and 2,500 events in one batch"
             }

@@ -69,6 +69,15 @@ impl Timestamp {
         serializer.collect_str(self)
     }
 
+    /// For `#[serde(deserialize_with)]`: RFC 3339, as people write times.
+    ///
+    /// # Errors
+    /// Those of the deserializer, and a text that is no time.
+    pub fn deserialize_rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a time is written 2026-12-31T00:00:00Z"))
+    }
+
     fn in_range(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }
@@ -80,6 +89,40 @@ impl fmt::Display for Timestamp {
             Ok(at) => write!(f, "{at:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
         }
+    }
+}
+
+/// A day on which somebody was born: days since 1970-01-01, negative before it. Personal data.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Birthday(i32);
+
+impl fmt::Debug for Birthday {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<birthday>")
+    }
+}
+
+impl Birthday {
+    /// Reads an ISO date, or the date at the start of an ISO time.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let date: jiff::civil::Date = text.trim().get(..10)?.parse().ok()?;
+        let epoch = jiff::civil::date(1970, 1, 1);
+        date.since((jiff::Unit::Day, epoch)).ok().map(|span| Self(span.get_days()))
+    }
+
+    /// Whether the person has had so many birthdays at `now`, by the date in UTC. Who was born on 29 February has
+    /// their birthday on 1 March in other years.
+    #[must_use]
+    pub fn is_at_least(self, years: u8, now: Timestamp) -> bool {
+        let born = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(self.0));
+        let today = jiff::Timestamp::from_millisecond(now.as_millis())
+            .map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let (Ok(born), Ok(today)) = (born, today) else { return false };
+        let age =
+            today.year() - born.year() - i16::from((today.month(), today.day()) < (born.month(), born.day()));
+        age >= i16::from(years)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A string that borrows from the body where it holds no escapes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
@@ -119,6 +119,15 @@ pub struct Call<'a> {
     /// `consent`: status by purpose.
     #[serde(borrow, default)]
     pub consents: Option<&'a RawValue>,
+    /// `consent`: what the person prefers.
+    #[serde(borrow, default)]
+    pub preferences: Option<&'a RawValue>,
+    /// `consent`: contact points and whether they take messages.
+    #[serde(borrow, default)]
+    pub subscriptions: Option<&'a RawValue>,
+    /// mParticle's consent state: `{"gdpr": {PURPOSE: {...}}, "ccpa": {"data_sale_opt_out": {...}}}`.
+    #[serde(borrow, default, rename = "consent_state")]
+    pub consent_state: Option<&'a RawValue>,
 }
 
 /// A batch.
@@ -143,6 +152,12 @@ pub struct Context<'a> {
     /// Segment's consent object.
     #[serde(borrow, default)]
     pub consent: Option<&'a RawValue>,
+    /// mParticle's consent state, where a client cannot put it beside the call.
+    #[serde(borrow, default, rename = "consent_state")]
+    pub consent_state: Option<&'a RawValue>,
+    /// Segment's contact points: `[{"key", "type", "status", "groups"}]`.
+    #[serde(borrow, default, rename = "messaging_subscriptions")]
+    pub messaging_subscriptions: Option<&'a RawValue>,
     /// Further identifiers: `[{"id", "type", "collection", "encoding"}]`.
     #[serde(borrow, default)]
     pub external_ids: Option<&'a RawValue>,
@@ -160,4 +175,72 @@ pub struct ExternalId<'a> {
     /// The namespace.
     #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
+}
+
+/// One word of a consent call, in full.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said<'a> {
+    /// `given`, `withdrawn`, ...
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// The version of the purpose that was shown.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// `explicit` or `implied`.
+    #[serde(default)]
+    pub expression: crate::Expression,
+    /// When, if not at the time of the call.
+    #[serde(borrow, default)]
+    pub at: Option<&'a RawValue>,
+    /// By which form, channel or text.
+    #[serde(borrow, default)]
+    pub how: Option<Text<'a>>,
+    /// Where the proof is kept.
+    #[serde(borrow, default)]
+    pub evidence: Option<Text<'a>>,
+}
+
+/// One purpose of mParticle's consent state.
+#[derive(Debug, Deserialize)]
+pub struct ConsentState<'a> {
+    /// Yes or no.
+    pub consented: bool,
+    /// Which text was agreed to.
+    #[serde(borrow, default)]
+    pub document: Option<Text<'a>>,
+    /// Where.
+    #[serde(borrow, default)]
+    pub location: Option<Text<'a>>,
+    /// When.
+    #[serde(default)]
+    pub timestamp_unixtime_ms: Option<i64>,
+}
+
+/// One of Segment's contact points.
+#[derive(Debug, Deserialize)]
+pub struct MessagingSubscription<'a> {
+    /// The address: an e-mail address, a phone number, a device token.
+    #[serde(borrow)]
+    pub key: Text<'a>,
+    /// `EMAIL`, `SMS`, `WHATSAPP`, `IOS_PUSH`, `ANDROID_PUSH`.
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    /// `SUBSCRIBED`, `UNSUBSCRIBED`, `DID_NOT_SUBSCRIBE`.
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// States by topic.
+    #[serde(borrow, default)]
+    pub groups: Vec<MessagingGroup<'a>>,
+}
+
+/// One topic of a contact point.
+#[derive(Debug, Deserialize)]
+pub struct MessagingGroup<'a> {
+    /// The topic.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// As of the contact point.
+    #[serde(borrow)]
+    pub status: Text<'a>,
 }

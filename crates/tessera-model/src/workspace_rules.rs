@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    DataCategory, Document, NamespaceRules, Party, Problem, PurposeDocument, PurposeName, SourceName,
-    Workspace,
+    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, NamespaceRules, Party,
+    PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister, PurposeSet, Purposes,
+    SourceDocument, SourceName, Timestamp, Workspace,
 };
 
 /// What the pipeline asks of a source.
@@ -13,20 +14,67 @@ use crate::{
 pub struct SourceRules {
     /// Its name.
     pub name: SourceName,
-    /// The purposes its data serves, ordered.
-    pub purposes: Vec<PurposeName>,
+    /// The purposes its data serves.
+    pub purposes: PurposeSet,
     /// Who its data comes from.
     pub party: Party,
     /// What kind of data it brings.
     pub category: DataCategory,
-    consent: BTreeMap<String, PurposeName>,
+    /// Where the payload names its purposes, as the parts of a path.
+    pub purposes_from: Option<Vec<String>>,
+    /// Our number in the TCF's global vendor list.
+    pub tcf_vendor: Option<u16>,
+    /// TCF purposes by number.
+    pub tcf_purposes: BTreeMap<u8, PurposeId>,
+    events: BTreeMap<String, PurposeSet>,
+    consent: BTreeMap<String, PurposeId>,
 }
 
 impl SourceRules {
+    fn new(source: &SourceDocument, purposes: &Purposes) -> Self {
+        let id = |name: &PurposeName| purposes.get(name).map(|purpose| purpose.id);
+        // A category named like a purpose stands for it, unless the source says otherwise.
+        let mut consent: BTreeMap<String, PurposeId> =
+            purposes.iter().map(|purpose| (purpose.document.name.to_string(), purpose.id)).collect();
+        consent.extend(source.consent.iter().filter_map(|(name, of)| Some((name.clone(), id(of)?))));
+        let tcf = source.tcf.as_ref();
+        Self {
+            name: source.name.clone(),
+            purposes: source.purposes.iter().filter_map(id).collect(),
+            party: source.party,
+            category: source.category,
+            purposes_from: source
+                .purposes_from
+                .as_ref()
+                .map(|path| path.split('.').map(str::to_owned).collect()),
+            tcf_vendor: tcf.and_then(|tcf| tcf.vendor),
+            tcf_purposes: tcf
+                .iter()
+                .flat_map(|tcf| &tcf.purposes)
+                .filter_map(|(number, name)| Some((*number, id(name)?)))
+                .collect(),
+            events: source
+                .events
+                .iter()
+                .map(|(event, names)| (event.clone(), names.iter().filter_map(id).collect()))
+                .collect(),
+            consent,
+        }
+    }
+
     /// The purpose that a consent category stands for: by the source's own table, else of the same name.
     #[must_use]
-    pub fn purpose_of(&self, category: &str) -> Option<PurposeName> {
-        self.consent.get(category).cloned().or_else(|| PurposeName::parse(category).ok())
+    pub fn purpose_of(&self, category: &str) -> Option<PurposeId> {
+        self.consent.get(category).copied()
+    }
+
+    /// The purposes of a call, or of an event of that name.
+    #[must_use]
+    pub fn purposes_for(&self, call: &str, event: &str) -> PurposeSet {
+        if self.events.is_empty() {
+            return self.purposes;
+        }
+        self.events.get(event).or_else(|| self.events.get(call)).copied().unwrap_or(self.purposes)
     }
 }
 
@@ -40,21 +88,49 @@ pub struct Rules {
     pub workspace: Workspace,
     /// Namespaces, strongest first.
     pub namespaces: NamespaceRules,
-    /// Purposes by name.
-    pub purposes: BTreeMap<PurposeName, PurposeDocument>,
+    /// Purposes by name and number.
+    pub purposes: Purposes,
+    /// The purposes that sell or share data.
+    pub sales: PurposeSet,
     sources: BTreeMap<SourceName, Arc<SourceRules>>,
     by_write_key: BTreeMap<String, Arc<SourceRules>>,
 }
 
 impl Rules {
-    /// Compiles `workspace`.
+    /// Compiles the first workspace of an installation.
     ///
     /// # Errors
-    /// Problems that only show in use: blocked patterns too large to compile together.
+    /// As [`Rules::next`].
     pub fn new(version: u64, workspace: Workspace) -> Result<Self, Vec<Problem>> {
+        Self::restore(version, workspace, &PurposeRegister::default(), Timestamp::MIN)
+    }
+
+    /// Compiles the workspace that takes the place of this one at `at`.
+    ///
+    /// # Errors
+    /// Problems that only show in use: blocked patterns too large to compile together, too many purposes.
+    pub fn next(&self, workspace: Workspace, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::restore(self.version + 1, workspace, self.purposes.register(), at)
+    }
+
+    /// Compiles a workspace whose purposes have numbers from `register`; new ones get the next numbers, as of `at`.
+    ///
+    /// # Errors
+    /// As [`Rules::next`].
+    pub fn restore(
+        version: u64,
+        workspace: Workspace,
+        register: &PurposeRegister,
+        at: Timestamp,
+    ) -> Result<Self, Vec<Problem>> {
         let namespaces = NamespaceRules::new(workspace.documents().filter_map(|document| match document {
             Document::Namespace(namespace) => Some(namespace),
-            Document::Purpose(_) | Document::Source(_) | Document::Destination(_) => None,
+            Document::Purpose(_)
+            | Document::Source(_)
+            | Document::Destination(_)
+            | Document::Field(_)
+            | Document::Policy(_)
+            | Document::Controller(_) => None,
         }))
         .map_err(|(name, what)| {
             vec![Problem {
@@ -65,28 +141,26 @@ impl Rules {
                 hint: "simplify the patterns".to_owned(),
             }]
         })?;
-        let (mut purposes, mut sources, mut by_write_key) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let register = register.with(purpose_documents(&workspace), at).ok_or_else(|| {
+            vec![Problem {
+                kind: "Purpose".to_owned(),
+                name: String::new(),
+                field: "name".to_owned(),
+                what: format!("more than {} purposes were declared over time", crate::PURPOSES_MAX),
+                hint: "reuse purposes that were retired instead of declaring new ones".to_owned(),
+            }]
+        })?;
+        let purposes = Purposes::new(register, purpose_documents(&workspace));
+        let sales = purposes.iter().filter(|p| p.document.sells_or_shares).map(|p| p.id).collect();
+        let (mut sources, mut by_write_key) = (BTreeMap::new(), BTreeMap::new());
         for document in workspace.documents() {
-            match document {
-                Document::Purpose(purpose) => {
-                    purposes.insert(purpose.name.clone(), purpose.clone());
-                }
-                Document::Source(source) => {
-                    let rules = Arc::new(SourceRules {
-                        name: source.name.clone(),
-                        purposes: source.purposes.iter().cloned().collect(),
-                        party: source.party,
-                        category: source.category,
-                        consent: source.consent.clone(),
-                    });
-                    sources.insert(source.name.clone(), Arc::clone(&rules));
-                    by_write_key.insert(source.write_key.reveal().to_owned(), rules);
-                }
-                Document::Namespace(_) | Document::Destination(_) => {}
+            if let Document::Source(source) = document {
+                let rules = Arc::new(SourceRules::new(source, &purposes));
+                sources.insert(source.name.clone(), Arc::clone(&rules));
+                by_write_key.insert(source.write_key.reveal().to_owned(), rules);
             }
         }
-        Ok(Self { version, workspace, namespaces, purposes, sources, by_write_key })
+        Ok(Self { version, workspace, namespaces, purposes, sales, sources, by_write_key })
     }
 
     /// The source of that name.
@@ -101,11 +175,45 @@ impl Rules {
         self.by_write_key.get(write_key)
     }
 
+    /// The sources, by name.
+    pub fn source_documents(&self) -> impl Iterator<Item = &SourceDocument> {
+        self.workspace
+            .documents()
+            .filter_map(|document| if let Document::Source(found) = document { Some(found) } else { None })
+    }
+
     /// The destinations, by name.
-    pub fn destinations(&self) -> impl Iterator<Item = &crate::DestinationDocument> {
-        self.workspace.documents().filter_map(|document| match document {
-            Document::Destination(destination) => Some(destination),
-            Document::Purpose(_) | Document::Source(_) | Document::Namespace(_) => None,
+    pub fn destinations(&self) -> impl Iterator<Item = &DestinationDocument> {
+        self.workspace.documents().filter_map(|document| {
+            if let Document::Destination(found) = document { Some(found) } else { None }
         })
     }
+
+    /// The fields, by name.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldDocument> {
+        self.workspace
+            .documents()
+            .filter_map(|document| if let Document::Field(found) = document { Some(found) } else { None })
+    }
+
+    /// The policies, by name.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyDocument> {
+        self.workspace
+            .documents()
+            .filter_map(|document| if let Document::Policy(found) = document { Some(found) } else { None })
+    }
+
+    /// Who answers for the processing.
+    #[must_use]
+    pub fn controller(&self) -> Option<&ControllerDocument> {
+        self.workspace
+            .documents()
+            .find_map(|document| if let Document::Controller(found) = document { Some(found) } else { None })
+    }
+}
+
+fn purpose_documents(workspace: &Workspace) -> impl Iterator<Item = &PurposeDocument> {
+    workspace
+        .documents()
+        .filter_map(|document| if let Document::Purpose(found) = document { Some(found) } else { None })
 }

@@ -4,10 +4,9 @@
 
 use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
 use tessera_model::{
-    Call, Event, FragmentId, HashKey, Identified, MessageKey, Operation, PurposeName, Record, Reject, Rules,
-    SourceRules, Timestamp,
+    Call, ClaimOf, Event, FragmentId, HashKey, Identified, MessageKey, PurposeSet, Record, RejectCode, Rules,
 };
-use tessera_policy::{ConsentRecord, Consents, Denial, admit, needs_consent};
+use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit};
 use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
 use tessera_store::{Change, Table};
 
@@ -30,7 +29,7 @@ pub(crate) struct Settings<'a> {
 /// Events on their way into the rows of one batch.
 #[derive(Debug)]
 pub(crate) struct Application<'a> {
-    settings: &'a Settings<'a>,
+    pub(crate) settings: &'a Settings<'a>,
     pub(crate) view: View,
     /// New rows: rejects and outbox.
     pub(crate) puts: Vec<Change>,
@@ -51,13 +50,14 @@ impl<'a> Application<'a> {
 
     /// Applies one log record. Its events have been parsed and their rows loaded.
     pub(crate) fn item(&mut self, item: &Item) -> Result<(), PipelineError> {
-        let Record::Ingest { source, received_at, entrance, .. } = &item.record else { return Ok(()) };
+        let Record::Ingest { source, received_at, entrance, gpc, .. } = &item.record else { return Ok(()) };
         match &item.parsed {
             None => {}
             Some((_, Err(reject))) => {
                 let mut row = RejectRow::of(reject, source, *received_at);
                 row.is_body = true;
                 row.call = entrance.call().map(str::to_owned);
+                row.gpc = *gpc;
                 self.reject(RejectId { position: item.position.0, index: 0 }, &row)?;
             }
             Some((_, Ok(events))) => {
@@ -65,9 +65,12 @@ impl<'a> Application<'a> {
                     let id = RejectId { position: item.position.0, index };
                     match event {
                         Ok(event) => self.event(event, id)?,
+                        // Nothing is left of it that could be kept.
+                        Err(reject) if reject.code == RejectCode::Erased => {}
                         Err(reject) => {
                             let mut row = RejectRow::of(reject, source, *received_at);
                             row.call = entrance.call().map(str::to_owned);
+                            row.gpc = *gpc;
                             self.reject(id, &row)?;
                         }
                     }
@@ -134,12 +137,15 @@ impl<'a> Application<'a> {
         if self.is_seen(owner.id, place.hash) {
             return Ok(Fate::Duplicate);
         }
-        self.record_consents(event, source);
-        let purposes = if matches!(event.call, Call::Consent) {
+        if people(event).any(|identified| self.view.is_erased(identified.id)) {
+            return Ok(Fate::Denied(Denial::Erased));
+        }
+        self.record_consents(event);
+        let purposes = if matches!(event.call, Call::Consent { .. }) {
             // What a person said about purposes is kept as proof, whatever it was.
-            source.purposes.clone()
+            event.purposes
         } else {
-            match self.admit(event, source) {
+            match self.admit(event) {
                 Ok(purposes) => purposes,
                 Err(denial) => return Ok(Fate::Denied(denial)),
             }
@@ -149,7 +155,7 @@ impl<'a> Application<'a> {
         let root = self.resolve(event, owner);
         self.fold(event, owner, root, &basis, place);
         self.describe_account(event, &basis);
-        self.route(event, owner, &basis.purposes, id)?;
+        self.route(event, owner, basis.purposes, id)?;
         Ok(Fate::Joined(owner.id))
     }
 
@@ -165,46 +171,64 @@ impl<'a> Application<'a> {
 
     /// Every identifier on the event carries what was said, so that a later word on the same device or account
     /// counts as the person's own, and merging two people takes the stricter answer.
-    fn record_consents(&mut self, event: &Event, source: &SourceRules) {
+    fn record_consents(&mut self, event: &Event) {
         for claim in &event.consents {
-            let purpose = source
-                .purpose_of(&claim.category)
-                .filter(|name| self.settings.rules.purposes.contains_key(name));
-            let Some(purpose) = purpose else {
+            let ClaimOf::Purpose(purpose) = claim.of else {
                 self.view.totals_mut().unknown_consent_categories += 1;
                 continue;
             };
+            let at = claim.at.unwrap_or(event.at);
+            let record = ConsentRecord {
+                purpose: Some(purpose),
+                status: claim.status,
+                expression: claim.expression,
+                version: claim
+                    .version
+                    .unwrap_or_else(|| self.settings.rules.purposes.version_at(purpose, at)),
+                first_at: at,
+                last_at: at,
+                source: event.source.clone(),
+                how: claim.how.clone(),
+                evidence: claim.evidence.clone(),
+            };
             for identified in &event.identifiers {
-                let root = self.place(identified);
-                let record = ConsentRecord {
-                    purpose: purpose.clone(),
-                    status: claim.status,
-                    first_at: event.at,
-                    last_at: event.at,
-                    source: event.source.clone(),
-                };
-                let Some(cluster) = self.view.cluster_mut(root) else { continue };
-                let node = cluster.find(identified.id);
-                if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
-                    fragment.touch(event.at);
-                    fragment.consent(record);
-                }
+                self.learn(identified, event, |consents| consents.add(record.clone()));
             }
+        }
+        for claim in &event.subscriptions {
+            self.learn(&claim.contact, event, |consents| {
+                consents.subscribe(Subscription {
+                    channel: claim.channel.clone(),
+                    topic: claim.topic.clone(),
+                    at: event.at,
+                    state: claim.state,
+                    source: event.source.clone(),
+                });
+            });
+        }
+    }
+
+    fn learn(&mut self, identified: &Identified, event: &Event, what: impl FnOnce(&mut Consents)) {
+        let root = self.place(identified);
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let node = cluster.find(identified.id);
+        if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+            fragment.touch(event.at);
+            what(&mut fragment.consents);
         }
     }
 
     /// The purposes that cover the event, asked of everybody it names: they would be one profile.
-    fn admit(&self, event: &Event, source: &SourceRules) -> Result<Vec<PurposeName>, Denial> {
-        let declared = &self.settings.rules.purposes;
-        let mut fragments: Vec<&Consents> = Vec::new();
-        if needs_consent(declared, &source.purposes) {
-            for identified in &event.identifiers {
-                let Some((cluster, node)) = self.view.cluster_of(identified.id) else { continue };
-                fragments.extend(cluster.component(node).map(|(_, fragment)| &fragment.consents));
-            }
+    fn admit(&self, event: &Event) -> Result<PurposeSet, Denial> {
+        // What the event itself tells of the person's age counts, and is kept only if the event is.
+        let mut told = Consents::default();
+        if let Some(day) = event.born_on {
+            told.born_on(day);
         }
-        admit(declared, &source.purposes, fragments.iter().copied(), event.received_at)
-            .map(|admission| admission.purposes)
+        let known = event.identifiers.iter().filter_map(|identified| self.view.cluster_of(identified.id));
+        let known = known.flat_map(|(cluster, node)| cluster.component(node));
+        let fragments = known.map(|(_, fragment)| &fragment.consents).chain([&told]);
+        admit(&self.settings.rules.purposes, event.purposes, fragments, event.received_at)
     }
 
     /// Makes sure that the identifier has a node somewhere; returns its cluster.
@@ -224,17 +248,8 @@ impl<'a> Application<'a> {
     /// Brings all identifiers of the event into one cluster and weighs the evidence. Returns the cluster's id.
     fn resolve(&mut self, event: &Event, owner: &Identified) -> FragmentId {
         let others = event.identifiers.iter().skip(1).map(|other| (other, Strength::Deterministic));
-        let previous = match &event.call {
-            Call::Alias { previous } => previous.as_slice(),
-            Call::Identify { .. }
-            | Call::Track { .. }
-            | Call::Page { .. }
-            | Call::Screen { .. }
-            | Call::Group { .. }
-            | Call::Consent => &[],
-        };
-        let previous =
-            previous.iter().filter(|other| other.id != owner.id).map(|other| (other, Strength::Declared));
+        let previous = people(event).skip(event.identifiers.len());
+        let previous = previous.filter(|other| other.id != owner.id).map(|other| (other, Strength::Declared));
         let mut root = self.place(owner);
         let mut links: Vec<(FragmentId, Strength)> = Vec::new();
         for (other, strength) in others.chain(previous) {
@@ -374,7 +389,7 @@ impl<'a> Application<'a> {
         &mut self,
         event: &Event,
         owner: &Identified,
-        purposes: &[PurposeName],
+        purposes: PurposeSet,
         id: RejectId,
     ) -> Result<(), PipelineError> {
         for route in self.settings.routes.iter().filter(|route| route.wants(event, purposes)) {
@@ -388,48 +403,27 @@ impl<'a> Application<'a> {
     fn profile_of(&self, id: FragmentId) -> FragmentId {
         self.view.cluster_of(id).map(|(cluster, node)| cluster.profile_id(node)).unwrap_or_default()
     }
-
-    /// Takes fragments out of the profile they share with others.
-    pub(crate) fn split(&mut self, fragments: &[FragmentId], at: Timestamp) {
-        let namespaces = &self.settings.rules.namespaces;
-        let Some(root) = fragments.first().and_then(|id| self.view.root(*id)) else { return };
-        let Some(cluster) = self.view.cluster_mut(root) else { return };
-        let Some(node) = fragments.first().and_then(|id| cluster.find(*id)) else { return };
-        let before = profiles(cluster);
-        if cluster.split(node, &fragments.iter().copied().collect(), at) {
-            cluster.resolve(|namespace| namespaces.limit(namespace));
-            let (after, own) = (profiles(cluster), cluster.profile_id(node));
-            self.tell_of(&before, &after, own);
-        }
-    }
-
-    /// Applies an order that concerns rows; the workspace is the pipeline's own business.
-    pub(crate) fn operation(
-        &mut self,
-        operation: &Operation,
-        at: Timestamp,
-        position: u64,
-    ) -> Result<(), PipelineError> {
-        match operation {
-            Operation::Split { fragments, .. } => self.split(fragments, at),
-            Operation::Reject { source, code, reason, payload, is_cut, line } => {
-                let mut row =
-                    RejectRow::of(&Reject::new(*code, reason.clone(), payload.as_bytes()), source, at);
-                row.is_cut |= is_cut;
-                row.line = *line;
-                self.reject(RejectId { position, index: 0 }, &row)?;
-            }
-            Operation::Apply { .. } | Operation::CloseReject { .. } => {}
-        }
-        Ok(())
-    }
 }
 
-fn profiles(cluster: &Cluster) -> Vec<FragmentId> {
+/// Every identifier that an event names a person by.
+fn people(event: &Event) -> impl Iterator<Item = &Identified> {
+    let previous = match &event.call {
+        Call::Alias { previous } => previous.as_slice(),
+        Call::Identify { .. }
+        | Call::Track { .. }
+        | Call::Page { .. }
+        | Call::Screen { .. }
+        | Call::Group { .. }
+        | Call::Consent { .. } => &[],
+    };
+    event.identifiers.iter().chain(previous)
+}
+
+pub(crate) fn profiles(cluster: &Cluster) -> Vec<FragmentId> {
     let components = cluster.graph().components();
     components.iter().filter_map(|nodes| nodes.first()).map(|node| cluster.profile_id(*node)).collect()
 }
 
-fn as_u64(n: usize) -> u64 {
+pub(crate) fn as_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }

@@ -21,6 +21,7 @@ impl View {
                 Slot::Absent => None,
                 Slot::Pointer(target) => Some(Row::Pointer(target)),
                 Slot::Cluster(cluster) => Some(Row::Cluster(cluster)),
+                Slot::Tombstone(at) => Some(Row::Tombstone(at)),
             };
             let after = match after {
                 None => None,

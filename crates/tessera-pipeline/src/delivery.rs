@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tessera_connect::{Context, Delivery, Destination, Outcome, backoff, connector};
 use tessera_model::{DestinationDocument, DestinationName, Rules, Timestamp};
-use tessera_policy::{Denial, Permitted, decide};
+use tessera_policy::{Act, Denial, Permitted, decide, decide_channel};
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
 use crate::PipelineError;
@@ -253,6 +253,12 @@ pub fn replay_dead_letters(store: &impl Store, name: &DestinationName) -> Result
     Ok(count)
 }
 
+impl DeadLetter {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
+        decode(bytes)
+    }
+}
+
 fn decode(bytes: &[u8]) -> Result<DeadLetter, PipelineError> {
     postcard::from_bytes(bytes).map_err(|e| PipelineError::Stored { what: "dead letter", why: e.to_string() })
 }
@@ -398,7 +404,7 @@ impl<S: Store> Line<S> {
         let mut permitted = Vec::with_capacity(waiting.len());
         for Waiting { key, row, .. } in waiting {
             let Some((cluster, node)) = load_cluster(self.store.as_ref(), row.owner)? else { continue };
-            let consents = cluster.component(node).map(|(_, fragment)| &fragment.consents);
+            let consents = || cluster.component(node).map(|(_, fragment)| &fragment.consents);
             let purpose = rules.purposes.get(&self.document.purpose).ok_or(Denial::UnknownPurpose);
             let (position, index) = place_of(key).unwrap_or_default();
             let delivery = Delivery {
@@ -413,9 +419,13 @@ impl<S: Store> Line<S> {
                 json: row.json.clone(),
                 replay: is_replay,
             };
+            let channel = self.document.channel.as_deref();
             let sealed = purpose
-                .and_then(|purpose| decide(purpose, consents, now))
-                .and_then(|permit| permit.seal(delivery, &row.purposes));
+                .and_then(|purpose| decide(purpose, Act::Use, consents(), now))
+                .and_then(|permit| {
+                    channel.map_or(Ok(()), |name| decide_channel(name, consents())).map(|()| permit)
+                })
+                .and_then(|permit| permit.seal(delivery, row.purposes, row.at));
             permitted.extend(sealed);
         }
         Ok(permitted)

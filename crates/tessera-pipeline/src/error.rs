@@ -24,6 +24,9 @@ pub enum PipelineError {
     /// A stored row is not what this build writes.
     #[error("cannot read a stored row")]
     Row(#[from] CodecError),
+    /// The workspace is sealed with another key.
+    #[error("the workspace cannot be opened: it was sealed with another key")]
+    Sealed,
     /// A stored row of another kind is not what this build writes.
     #[error("cannot read a stored {what}: {why}")]
     Stored {
@@ -44,6 +47,7 @@ impl PipelineError {
             Self::Record { .. } => "TES-R001",
             Self::Row(_) => "TES-R002",
             Self::Stored { .. } => "TES-R003",
+            Self::Sealed => "TES-R004",
         }
     }
 
@@ -54,6 +58,7 @@ impl PipelineError {
             Self::Log(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Record { .. } => "run the Tessera version that wrote this folder, or a newer one",
+            Self::Sealed => "restore the key that the data folder was made with: `hash.key`",
             Self::Row(_) | Self::Stored { .. } => {
                 "run the Tessera version that wrote this folder, or stop the server and run `tessera rebuild`"
             }
@@ -67,6 +72,7 @@ impl PipelineError {
             Self::Log(LogError::Append { .. } | LogError::Io { .. })
             | Self::Store(StoreError::Conflict { .. } | StoreError::Io { .. }) => true,
             Self::Log(_) | Self::Store(_) | Self::Record { .. } | Self::Row(_) | Self::Stored { .. } => false,
+            Self::Sealed => false,
         }
     }
 }

@@ -39,11 +39,14 @@ impl Item {
     /// Makes sure that the events are those that `rules` give: a record is parsed again when the workspace has
     /// changed since, for a replay would parse it with the rules in force at its place in the log.
     pub(crate) fn parse(&mut self, rules: &Rules, key: &HashKey) {
-        let Record::Ingest { source, received_at, request_id, entrance, body } = &self.record else { return };
+        let Record::Ingest { source, received_at, request_id, entrance, gpc, body } = &self.record else {
+            return;
+        };
         if self.parsed.as_ref().is_some_and(|(version, _)| *version == rules.version) {
             return;
         }
-        let context = ParseContext { rules, key, source, received_at: *received_at, request_id: *request_id };
+        let (received_at, request_id) = (*received_at, *request_id);
+        let context = ParseContext { rules, key, source, received_at, request_id, gpc: *gpc };
         self.parsed = Some((rules.version, parse_body(body, *entrance, &context)));
     }
 

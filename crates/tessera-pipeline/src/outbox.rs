@@ -1,7 +1,7 @@
 //! Outbox rows: what a destination is still to get.
 
 use serde::{Deserialize, Serialize};
-use tessera_model::{DestinationName, Event, FragmentId, PurposeName, SourceName, Timestamp};
+use tessera_model::{DestinationName, Event, FragmentId, PurposeSet, SourceName, Timestamp};
 use tessera_store::{Key, Table};
 
 use crate::PipelineError;
@@ -13,7 +13,7 @@ pub struct OutboxRow {
     /// Whose event it is: the gate is asked about the profile of this fragment when the row is sent.
     pub owner: FragmentId,
     /// The purposes that covered the event when it came.
-    pub purposes: Vec<PurposeName>,
+    pub purposes: PurposeSet,
     /// Which source brought it.
     pub source: SourceName,
     /// De-duplication key for the receiver.
@@ -46,10 +46,10 @@ pub(crate) fn place_of(key: &Key) -> Option<(u64, u32)> {
 }
 
 impl OutboxRow {
-    pub(crate) fn of(event: &Event, owner: FragmentId, purposes: &[PurposeName]) -> Self {
+    pub(crate) fn of(event: &Event, owner: FragmentId, purposes: PurposeSet) -> Self {
         Self {
             owner,
-            purposes: purposes.to_vec(),
+            purposes,
             source: event.source.clone(),
             message_id: event.message_id.as_str().to_owned(),
             at: event.at,

@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
 use serde::{Deserialize, Serialize};
-use tessera_model::{Document, Event, HashKey, Operation, Record, Rules, Workspace};
+use tessera_model::{
+    Document, Event, HashKey, Operation, PurposeRegister, Record, Rules, Timestamp, Workspace,
+};
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
+use crate::erasure::{self, Mentions};
 use crate::routes::Route;
+use crate::rows::{self, ErasureRow};
 use crate::view::{View, workspace_key};
 use crate::{Item, Notice, PipelineError, PipelineMetrics, RejectId, Stage};
 
@@ -36,6 +41,15 @@ impl Default for PipelineOptions {
 
 type Watch = Box<dyn FnMut(&[Notice]) + Send>;
 
+/// The order to apply a workspace, with its documents sealed.
+///
+/// # Errors
+/// [`PipelineError`] when they have no JSON form.
+pub fn sealed_apply(key: &HashKey, documents: &[Document]) -> Result<Operation, PipelineError> {
+    let sealed = rows::seal(key, &documents)?;
+    Ok(Operation::ApplySealed { documents: base64::engine::general_purpose::STANDARD.encode(sealed) })
+}
+
 /// Takes log records in order and brings the store up to them.
 ///
 /// Not `Sync`: one pipeline per store folder (or per partition).
@@ -53,30 +67,29 @@ pub struct Pipeline<L, S> {
     is_watched: Box<dyn Fn() -> bool + Send>,
 }
 
+/// Sealed in the store: documents hold write keys and secrets.
 #[derive(Serialize, Deserialize)]
 struct StoredWorkspace {
     version: u64,
     documents: Vec<Document>,
+    purposes: PurposeRegister,
 }
 
 /// The workspace that the store holds, compiled; an empty one when none was ever applied.
 ///
 /// # Errors
 /// [`PipelineError::Stored`] when it cannot be read.
-pub fn load_rules(store: &impl Store) -> Result<Rules, PipelineError> {
+pub fn load_rules(store: &impl Store, key: &HashKey) -> Result<Rules, PipelineError> {
     let stored = store.load(&[workspace_key()])?.into_iter().next().flatten();
     let bad = |why: String| PipelineError::Stored { what: "workspace", why };
-    let (version, documents) = match stored {
-        None => (0, Vec::new()),
-        Some(bytes) => {
-            let stored: StoredWorkspace = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-            (stored.version, stored.documents)
-        }
+    let StoredWorkspace { version, documents, purposes } = match stored {
+        None => StoredWorkspace { version: 0, documents: Vec::new(), purposes: PurposeRegister::default() },
+        Some(bytes) => rows::open(key, &bytes)?,
     };
     let first =
         |problems: Vec<tessera_model::Problem>| problems.first().map(ToString::to_string).unwrap_or_default();
     let workspace = Workspace::new(documents).map_err(|problems| bad(first(problems)))?;
-    Rules::new(version, workspace).map_err(|problems| bad(first(problems)))
+    Rules::restore(version, workspace, &purposes, Timestamp::MIN).map_err(|problems| bad(first(problems)))
 }
 
 impl<L: Log, S: Store> Pipeline<L, S> {
@@ -91,7 +104,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         clock: Arc<dyn Clock>,
         options: PipelineOptions,
     ) -> Result<Self, PipelineError> {
-        let rules = load_rules(store.as_ref())?;
+        let rules = load_rules(store.as_ref(), &key)?;
         let routes = Route::all(&rules);
         let position = store.position();
         Ok(Self {
@@ -240,46 +253,126 @@ impl<L: Log, S: Store> Pipeline<L, S> {
 
     fn operate(&mut self, item: &Item) -> Result<(), PipelineError> {
         let Record::Operation { at, operation } = &item.record else { return Ok(()) };
+        loop {
+            match self.try_operation(item, *at, operation) {
+                // A courier was faster with one of the rows: load again.
+                Err(PipelineError::Store(StoreError::Conflict { .. })) => {
+                    self.metrics.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_operation(
+        &mut self,
+        item: &Item,
+        at: Timestamp,
+        operation: &Operation,
+    ) -> Result<(), PipelineError> {
+        let store = Arc::clone(&self.store);
         match operation {
-            Operation::Apply { documents } => self.apply_workspace(documents, item.next),
+            Operation::Apply { documents } => self.apply_workspace(documents, at, item.next),
+            Operation::ApplySealed { documents } => {
+                let sealed = base64::engine::general_purpose::STANDARD.decode(documents);
+                let documents: Vec<Document> =
+                    rows::open(&self.key, &sealed.map_err(|_| PipelineError::Sealed)?)?;
+                self.apply_workspace(&documents, at, item.next)
+            }
             Operation::CloseReject { position, index } => {
                 let key = RejectId { position: *position, index: *index }.key();
                 let before = self.store.load(&[key])?.into_iter().next().flatten();
                 let rows = before.map(|before| Change { key, before: Some(before), after: None });
                 self.commit(View::default(), rows.into_iter().collect(), item.next)
             }
-            Operation::Split { .. } | Operation::Reject { .. } => {
-                let rules = self.rules.load_full();
-                let mut view = View::load(self.store.as_ref(), std::iter::empty::<&Event>(), &self.key)?;
-                if let Operation::Split { fragments, .. } = operation {
-                    view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
-                }
-                let settings = Settings {
-                    rules: &rules,
-                    routes: &self.routes,
-                    key: &self.key,
-                    dedup_window_millis: self.options.dedup_window_millis,
-                    is_watched: (self.is_watched)(),
-                };
-                let mut application = Application::new(&settings, view);
-                application.operation(operation, *at, item.position.0)?;
-                let Application { view, puts, notices, .. } = application;
-                self.commit(view, puts, item.next)?;
-                self.tell(&notices);
-                Ok(())
+            Operation::PutAccount { account } => {
+                let row = rows::put(store.as_ref(), rows::account_key(&account.name), Some(account))?;
+                self.commit(View::default(), vec![row], item.next)
             }
+            Operation::RemoveAccount { name } => {
+                let row = rows::put(store.as_ref(), rows::account_key(name), None::<&()>)?;
+                self.commit(View::default(), vec![row], item.next)
+            }
+            Operation::PutRequest { id, request } => {
+                let row = rows::put(store.as_ref(), rows::request_key(id), Some(request))?;
+                self.commit(View::default(), vec![row], item.next)
+            }
+            Operation::Split { .. }
+            | Operation::Reject { .. }
+            | Operation::Consents { .. }
+            | Operation::Rectify { .. }
+            | Operation::Erase { .. }
+            | Operation::LiftErasure { .. }
+            | Operation::Expire { .. } => self.operate_on_rows(item, at, operation),
         }
     }
 
-    fn apply_workspace(&mut self, documents: &[Document], next: Position) -> Result<(), PipelineError> {
-        let version = self.rules.load().version + 1;
+    fn operate_on_rows(
+        &mut self,
+        item: &Item,
+        at: Timestamp,
+        operation: &Operation,
+    ) -> Result<(), PipelineError> {
+        let rules = self.rules.load_full();
+        let mut view = View::load(self.store.as_ref(), std::iter::empty::<&Event>(), &self.key)?;
+        let mut more = Vec::new();
+        match operation {
+            Operation::Split { fragments, .. }
+            | Operation::Consents { fragments, .. }
+            | Operation::LiftErasure { fragments }
+            | Operation::Expire { fragments } => {
+                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+            }
+            Operation::Rectify { fragment, .. } => {
+                view.load_rows(self.store.as_ref(), [*fragment].into_iter().collect())?;
+            }
+            Operation::Erase { fragments, request } => {
+                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+                let everybody = view.in_clusters_of(fragments);
+                view.load_rows(self.store.as_ref(), everybody.into_iter().collect())?;
+                let row = ErasureRow {
+                    position: item.position.0,
+                    request: request.clone(),
+                    fragments: view.profiles_of(fragments),
+                    at,
+                };
+                let mentions = Mentions::new(&row.fragments, &rules, &self.key);
+                more = erasure::leftovers(self.store.as_ref(), &mentions)?;
+                more.push(rows::put(self.store.as_ref(), rows::erasure_key(item.position.0), Some(&row))?);
+            }
+            _ => {}
+        }
+        let settings = Settings {
+            rules: &rules,
+            routes: &self.routes,
+            key: &self.key,
+            dedup_window_millis: self.options.dedup_window_millis,
+            is_watched: (self.is_watched)(),
+        };
+        let mut application = Application::new(&settings, view);
+        application.operation(operation, at, item.position.0)?;
+        let Application { view, mut puts, notices, .. } = application;
+        puts.extend(more);
+        self.commit(view, puts, item.next)?;
+        self.tell(&notices);
+        Ok(())
+    }
+
+    fn apply_workspace(
+        &mut self,
+        documents: &[Document],
+        at: Timestamp,
+        next: Position,
+    ) -> Result<(), PipelineError> {
         // Checked before it was appended; a workspace that no longer compiles is skipped, here and in every replay.
-        let compiled = Workspace::new(documents.iter().cloned()).and_then(|w| Rules::new(version, w));
+        let compiled = Workspace::new(documents.iter().cloned()).and_then(|w| self.rules.load().next(w, at));
         let Ok(rules) = compiled else { return self.commit(View::default(), Vec::new(), next) };
-        let stored = StoredWorkspace { version, documents: rules.workspace.documents().cloned().collect() };
-        let after: Value = serde_json::to_vec(&stored)
-            .map_err(|e| PipelineError::Stored { what: "workspace", why: e.to_string() })?
-            .into();
+        let stored = StoredWorkspace {
+            version: rules.version,
+            documents: rules.workspace.documents().cloned().collect(),
+            purposes: rules.purposes.register().clone(),
+        };
+        let after: Value = rows::seal(&self.key, &stored)?.into();
         let before = self.store.load(&[workspace_key()])?.into_iter().next().flatten();
         let change = Change { key: workspace_key(), before, after: Some(after) };
         self.commit(View::default(), vec![change], next)?;

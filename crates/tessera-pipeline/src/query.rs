@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tessera_model::{FragmentId, HashKey, Identifier, PurposeName, Record, Rules, Timestamp, wire};
 use tessera_policy::{Denial, Grant, Permitted};
-use tessera_profile::{Cluster, ConsentView, Folded, Profile, Recent, Row, View, consents, disclose, fold};
+use tessera_profile::{
+    Cluster, ConsentView, Folded, Profile, Recent, Row, Subject, View, consents, disclose, fold,
+};
 use tessera_store::{Key, Log, Position, Store, Table};
 
 use crate::PipelineError;
@@ -123,10 +125,11 @@ impl Query<'_> {
     fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
         let folded = fold(cluster, node).ok_or(QueryError::NotFound)?;
         let grant = self.grant(cluster, &folded);
-        disclose(cluster, &folded, &grant, self.view).map_err(|denial| QueryError::Denied {
+        let subject = Subject { cluster, folded: &folded, purposes: &self.rules.purposes };
+        disclose(subject, &grant, self.view).map_err(|denial| QueryError::Denied {
             denial,
             id: folded.id.to_string(),
-            consents: consents(&folded),
+            consents: consents(&folded, &self.rules.purposes),
         })
     }
 
@@ -134,8 +137,8 @@ impl Query<'_> {
         let node = folded.nodes.first().copied().unwrap_or_default();
         let fragments = cluster.component(node).map(|(_, fragment)| &fragment.consents);
         match self.purpose {
-            Some(purpose) => Grant::decide(&self.rules.purposes, [purpose], fragments, self.now),
-            None => Grant::decide(&self.rules.purposes, self.rules.purposes.keys(), fragments, self.now),
+            Some(purpose) => Grant::decide(self.rules.purposes.get(purpose), fragments, self.now),
+            None => Grant::decide(self.rules.purposes.iter(), fragments, self.now),
         }
     }
 }
@@ -156,6 +159,7 @@ pub(crate) fn load_cluster(
         };
         match Row::decode(&bytes)? {
             Row::Pointer(target) => at = target,
+            Row::Tombstone(_) => return Ok(None),
             Row::Cluster(cluster) => {
                 return Ok(cluster.find(id).map(|node| (cluster, node)));
             }

@@ -69,6 +69,8 @@ pub struct RejectRow {
     pub is_body: bool,
     /// The call that the path named, for an event whose `type` is absent.
     pub call: Option<String>,
+    /// Whether the request carried `Sec-GPC: 1`.
+    pub gpc: bool,
 }
 
 impl RejectRow {
@@ -83,6 +85,7 @@ impl RejectRow {
             line: None,
             is_body: false,
             call: None,
+            gpc: false,
         }
     }
 
@@ -92,7 +95,7 @@ impl RejectRow {
         Ok(Change { key: id.key(), before: None, after: Some(bytes.into()) })
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
         postcard::from_bytes(bytes).map_err(|e| PipelineError::Stored { what: "reject", why: e.to_string() })
     }
 }

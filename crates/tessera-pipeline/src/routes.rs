@@ -1,12 +1,12 @@
 //! Which events go to which destination.
 
-use tessera_model::{DestinationName, Event, PurposeName, Rules};
+use tessera_model::{DestinationName, Event, PurposeId, PurposeSet, Rules};
 
 /// One destination's wishes, ready for the hot path.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) name: DestinationName,
-    pub(crate) purpose: PurposeName,
+    pub(crate) purpose: Option<PurposeId>,
     events: Vec<String>,
 }
 
@@ -16,16 +16,16 @@ impl Route {
             .destinations()
             .map(|destination| Self {
                 name: destination.name.clone(),
-                purpose: destination.purpose.clone(),
+                purpose: rules.purposes.get(&destination.purpose).map(|purpose| purpose.id),
                 events: destination.events.clone(),
             })
             .collect()
     }
 
     /// Whether the destination asked for this event and its purpose covers it.
-    pub(crate) fn wants(&self, event: &Event, purposes: &[PurposeName]) -> bool {
+    pub(crate) fn wants(&self, event: &Event, purposes: PurposeSet) -> bool {
         let is_asked_for = self.events.is_empty()
             || self.events.iter().any(|wanted| wanted == event.call.name() || wanted == event.name());
-        is_asked_for && purposes.contains(&self.purpose)
+        is_asked_for && self.purpose.is_some_and(|purpose| purposes.contains(purpose))
     }
 }

@@ -29,6 +29,10 @@ pub struct Totals {
     pub identifiers: u64,
     /// Profiles of accounts.
     pub accounts: u64,
+    /// People erased.
+    pub erased: u64,
+    /// Values removed because their last purpose was over.
+    pub expired: u64,
 }
 
 impl Totals {

@@ -4,7 +4,7 @@
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
-use tessera_model::{Event, FragmentId, HashKey, Identified};
+use tessera_model::{Event, FragmentId, HashKey, Identified, Timestamp};
 use tessera_profile::{Cluster, Row, Seen, SeenPage, seen_hash};
 use tessera_store::{Key, Store, Table, Value};
 
@@ -19,6 +19,8 @@ pub(crate) enum Slot {
     Absent,
     Pointer(FragmentId),
     Cluster(Box<Cluster>),
+    /// Erased then; nothing of it is kept.
+    Tombstone(Timestamp),
 }
 
 #[derive(Debug)]
@@ -59,6 +61,12 @@ pub(crate) fn place_key(table: Table, prefix: &[u8], position: u64, index: u32) 
     id.extend(prefix);
     id.extend(position.to_be_bytes());
     id.extend(index.to_be_bytes());
+    key(table, &id)
+}
+
+pub(crate) fn row_key(table: Table, name: &str) -> Key {
+    let mut id = [0; 16];
+    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut id);
     key(table, &id)
 }
 
@@ -104,6 +112,7 @@ impl View {
                 let now = match before.as_deref().map(Row::decode).transpose()? {
                     None => Slot::Absent,
                     Some(Row::Cluster(cluster)) => Slot::Cluster(cluster),
+                    Some(Row::Tombstone(at)) => Slot::Tombstone(at),
                     Some(Row::Pointer(target)) => {
                         next.insert(target);
                         Slot::Pointer(target)
@@ -144,7 +153,7 @@ impl View {
         // Chains are short, and a damaged store must not hang the pipeline.
         for _ in 0..64 {
             match self.rows.get(&id)?.now {
-                Slot::Absent => return None,
+                Slot::Absent | Slot::Tombstone(_) => return None,
                 Slot::Cluster(_) => return Some(id),
                 Slot::Pointer(target) => id = target,
             }
@@ -155,7 +164,7 @@ impl View {
     pub(crate) fn cluster(&self, root: FragmentId) -> Option<&Cluster> {
         match &self.rows.get(&root)?.now {
             Slot::Cluster(cluster) => Some(cluster),
-            Slot::Absent | Slot::Pointer(_) => None,
+            Slot::Absent | Slot::Pointer(_) | Slot::Tombstone(_) => None,
         }
     }
 
@@ -167,7 +176,7 @@ impl View {
                 row.is_dirty = true;
                 Some(cluster)
             }
-            Slot::Absent | Slot::Pointer(_) => None,
+            Slot::Absent | Slot::Pointer(_) | Slot::Tombstone(_) => None,
         }
     }
 
@@ -186,7 +195,7 @@ impl View {
     pub(crate) fn shorten(&mut self, id: FragmentId, root: FragmentId) {
         let is_far = self.rows.get(&id).is_some_and(|row| match row.now {
             Slot::Pointer(target) => target != root,
-            Slot::Absent | Slot::Cluster(_) => false,
+            Slot::Absent | Slot::Cluster(_) | Slot::Tombstone(_) => false,
         });
         if is_far {
             self.point(id, root);
@@ -205,11 +214,39 @@ impl View {
                 row.is_dirty = true;
                 Some(*cluster)
             }
-            other @ (Slot::Absent | Slot::Pointer(_)) => {
+            other @ (Slot::Absent | Slot::Pointer(_) | Slot::Tombstone(_)) => {
                 row.now = other;
                 None
             }
         }
+    }
+
+    /// Every fragment in the clusters of these.
+    pub(crate) fn in_clusters_of(&self, fragments: &[FragmentId]) -> Vec<FragmentId> {
+        let clusters = fragments.iter().filter_map(|id| self.cluster(self.root(*id)?));
+        clusters.flat_map(Cluster::ids).filter(|id| !self.rows.contains_key(id)).collect()
+    }
+
+    /// Every fragment in the profiles of these, themselves included, each once.
+    pub(crate) fn profiles_of(&self, fragments: &[FragmentId]) -> Vec<FragmentId> {
+        let mut found: Vec<FragmentId> = fragments.to_vec();
+        for (cluster, node) in fragments.iter().filter_map(|id| self.cluster_of(*id)) {
+            let nodes = cluster.component(node).filter_map(|(at, _)| cluster.graph().nodes().get(at));
+            found.extend(nodes.map(|node| node.id));
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Whether the fragment was erased.
+    pub(crate) fn is_erased(&self, id: FragmentId) -> bool {
+        self.rows.get(&id).is_some_and(|row| matches!(row.now, Slot::Tombstone(_)))
+    }
+
+    /// Leaves a mark in the place of a fragment, or (`None`) nothing.
+    pub(crate) fn bury(&mut self, id: FragmentId, at: Option<Timestamp>) {
+        self.set(id, at.map_or(Slot::Absent, Slot::Tombstone));
     }
 
     fn set(&mut self, id: FragmentId, now: Slot) {
@@ -261,7 +298,7 @@ pub(crate) fn identified(event: &Event) -> impl Iterator<Item = &Identified> {
         | Call::Track { .. }
         | Call::Page { .. }
         | Call::Screen { .. }
-        | Call::Consent => &[],
+        | Call::Consent { .. } => &[],
     };
     event.identifiers.iter().chain(other)
 }

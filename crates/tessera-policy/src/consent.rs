@@ -1,7 +1,9 @@
-//! What one fragment knows of a person's consent, and how it combines.
+//! What one fragment knows of a person's will, and how it combines.
 
 use serde::{Deserialize, Serialize};
-use tessera_model::{ConsentStatus, PurposeName, SourceName, Timestamp};
+use tessera_model::{
+    Birthday, ConsentStatus, Expression, PurposeId, SourceName, SubscriptionState, Timestamp,
+};
 
 /// What was said about one purpose, in one way: first and last time, and who brought the last word.
 ///
@@ -9,101 +11,174 @@ use tessera_model::{ConsentStatus, PurposeName, SourceName, Timestamp};
 /// event costs nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConsentRecord {
-    /// The purpose.
-    pub purpose: PurposeName,
+    /// The purpose; absent: the whole person.
+    pub purpose: Option<PurposeId>,
     /// What was said.
     pub status: ConsentStatus,
+    /// How clearly.
+    pub expression: Expression,
+    /// About which version of the purpose.
+    pub version: u32,
     /// When it was said first.
     pub first_at: Timestamp,
     /// When it was said last.
     pub last_at: Timestamp,
     /// Which source brought the last word.
     pub source: SourceName,
+    /// By which form, channel or request.
+    pub how: Option<Box<str>>,
+    /// Where the proof is kept.
+    pub evidence: Option<Box<str>>,
 }
 
-/// The consent records of one fragment: a commutative, idempotent monoid under [`Consents::merge`].
-///
-/// Invariant: at most one record for each (purpose, status), in that order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Consents(Vec<ConsentRecord>);
+type RecordKey = (Option<PurposeId>, ConsentStatus, Expression, u32);
 
-/// Where a person stands on a purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Never asked, as far as we know.
-    Unknown,
-    /// The last word, and when it was said.
-    Said(ConsentStatus, Timestamp),
+impl ConsentRecord {
+    fn key(&self) -> RecordKey {
+        (self.purpose, self.status, self.expression, self.version)
+    }
+}
+
+/// Whether one contact point takes messages of one channel, about one topic (empty: about any).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Subscription {
+    /// `email`, `sms`, ...
+    pub channel: Box<str>,
+    /// The topic.
+    pub topic: Box<str>,
+    /// When it was said last.
+    pub at: Timestamp,
+    /// The state; of two at the same time the stricter.
+    pub state: SubscriptionState,
+    /// Which source brought it.
+    pub source: SourceName,
+}
+
+/// The will of a person as one fragment knows it: a commutative, idempotent monoid under [`Consents::merge`].
+///
+/// Invariants: at most one record for each (purpose, status, expression, version), in that order; at most one
+/// subscription for each (channel, topic), in that order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consents {
+    records: Vec<ConsentRecord>,
+    subscriptions: Vec<Subscription>,
+    born_on: Option<Birthday>,
 }
 
 impl Consents {
     /// Adds one record. Order and repetition do not matter.
     pub fn add(&mut self, record: ConsentRecord) {
-        let key = |r: &ConsentRecord| (r.purpose.clone(), r.status);
-        match self.0.binary_search_by_key(&key(&record), key) {
-            Err(at) => self.0.insert(at, record),
+        match self.records.binary_search_by_key(&record.key(), ConsentRecord::key) {
+            Err(at) => self.records.insert(at, record),
             Ok(at) => {
-                if let Some(known) = self.0.get_mut(at) {
-                    known.first_at = known.first_at.min(record.first_at);
-                    // Equal times: the lesser source name, so that order does not matter.
-                    let newer = (record.last_at, std::cmp::Reverse(&record.source))
-                        > (known.last_at, std::cmp::Reverse(&known.source));
-                    if newer {
-                        known.last_at = record.last_at;
-                        known.source = record.source;
+                if let Some(known) = self.records.get_mut(at) {
+                    let first_at = known.first_at.min(record.first_at);
+                    // Equal times: the lesser source and words, so that order does not matter.
+                    let order = |r: &ConsentRecord| {
+                        std::cmp::Reverse((r.source.clone(), r.how.clone(), r.evidence.clone()))
+                    };
+                    if (record.last_at, order(&record)) > (known.last_at, order(known)) {
+                        *known = record;
+                    }
+                    known.first_at = first_at;
+                }
+            }
+        }
+    }
+
+    /// Adds the state of a contact point. Order and repetition do not matter.
+    pub fn subscribe(&mut self, subscription: Subscription) {
+        let key = |s: &Subscription| (s.channel.clone(), s.topic.clone());
+        match self.subscriptions.binary_search_by_key(&key(&subscription), key) {
+            Err(at) => self.subscriptions.insert(at, subscription),
+            Ok(at) => {
+                if let Some(known) = self.subscriptions.get_mut(at) {
+                    let order = |s: &Subscription| (s.at, s.state, std::cmp::Reverse(s.source.clone()));
+                    if order(&subscription) > order(known) {
+                        *known = subscription;
                     }
                 }
             }
         }
     }
 
-    /// Adds all of `other`'s records.
+    /// Learns a day of birth; of several the latest holds, for it is the stricter.
+    pub fn born_on(&mut self, day: Birthday) {
+        self.born_on = self.born_on.max(Some(day));
+    }
+
+    /// The day of birth, if known.
+    #[must_use]
+    pub fn birthday(&self) -> Option<Birthday> {
+        self.born_on
+    }
+
+    /// Forgets the day of birth.
+    pub fn forget_birthday(&mut self) {
+        self.born_on = None;
+    }
+
+    /// Adds all that `other` knows.
     pub fn merge(&mut self, other: &Self) {
-        other.0.iter().for_each(|record| self.add(record.clone()));
+        other.records.iter().for_each(|record| self.add(record.clone()));
+        other.subscriptions.iter().for_each(|subscription| self.subscribe(subscription.clone()));
+        self.born_on = self.born_on.max(other.born_on);
     }
 
     /// All records, by purpose and status.
     pub fn iter(&self) -> impl Iterator<Item = &ConsentRecord> {
-        self.0.iter()
+        self.records.iter()
+    }
+
+    /// The contact point's states, by channel and topic.
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
     }
 
     /// Whether nothing was ever said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.records.is_empty() && self.subscriptions.is_empty()
     }
 
-    /// The last word on `purpose`; of two at the same time, the stricter.
-    #[must_use]
-    pub fn standing(&self, purpose: &PurposeName) -> Standing {
-        self.0
-            .iter()
-            .filter(|record| record.purpose == *purpose)
-            .max_by_key(|record| (record.last_at, !record.status.is_valid(), record.status))
-            .map_or(Standing::Unknown, |record| Standing::Said(record.status, record.last_at))
+    /// The records about one purpose, or about the whole person.
+    pub(crate) fn about(&self, of: Option<PurposeId>) -> &[ConsentRecord] {
+        let start = self.records.partition_point(|record| record.purpose < of);
+        let rest = self.records.get(start..).unwrap_or_default();
+        rest.get(..rest.partition_point(|record| record.purpose == of)).unwrap_or_default()
+    }
+
+    /// What this contact point says of `channel`: the channel as a whole.
+    pub(crate) fn subscription(&self, channel: &str) -> Option<SubscriptionState> {
+        let whole = self.subscriptions.iter().find(|one| &*one.channel == channel && one.topic.is_empty());
+        whole.map(|one| one.state)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tessera_model::PurposeSet;
 
     use super::*;
+    use crate::fixture::ids;
 
     fn record() -> impl Strategy<Value = ConsentRecord> {
-        let status = prop_oneof![
-            Just(ConsentStatus::Given),
-            Just(ConsentStatus::Refused),
-            Just(ConsentStatus::Withdrawn)
-        ];
-        ("[ab]", status, 0_i64..6, "[xy]").prop_map(|(purpose, status, at, source)| ConsentRecord {
-            purpose: PurposeName::parse(&purpose).unwrap(),
-            status,
-            first_at: Timestamp::from_millis(at),
-            last_at: Timestamp::from_millis(at),
-            source: SourceName::parse(&source).unwrap(),
-        })
+        let status = proptest::sample::select(ConsentStatus::ALL.to_vec());
+        let expression = prop_oneof![Just(Expression::Explicit), Just(Expression::Implied)];
+        (0_usize..2, status, expression, 1_u32..3, 0_i64..6, "[xy]", proptest::option::of("[pq]")).prop_map(
+            |(purpose, status, expression, version, at, source, how)| ConsentRecord {
+                purpose: Some(ids(&["a", "b"])[purpose]),
+                status,
+                expression,
+                version,
+                first_at: Timestamp::from_millis(at),
+                last_at: Timestamp::from_millis(at),
+                source: SourceName::parse(&source).unwrap(),
+                how: how.map(Into::into),
+                evidence: None,
+            },
+        )
     }
 
     fn all(records: &[ConsentRecord]) -> Consents {
@@ -127,5 +202,12 @@ mod tests {
             merged.merge(&all(left));
             prop_assert_eq!(&whole, &merged);
         }
+    }
+
+    #[test]
+    fn a_set_of_purposes_lists_what_was_put_in() {
+        let ids = ids(&["a", "b", "c"]);
+        let set: PurposeSet = [ids[2], ids[0]].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), vec![ids[0], ids[2]]);
     }
 }

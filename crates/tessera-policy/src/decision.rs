@@ -1,106 +1,198 @@
 //! `decide`, and the type that only a yes can build.
+//!
+//! The rules are numbered in `docs/reference/decisions.md`; `tessera-sim` holds a second, naive reading of them against
+//! this one. References: GDPR Art. 6, 7, 8, 18, 21; CCPA 1798.120, 1798.135.
+
+use std::sync::Arc;
 
 use serde::Serialize;
-use tessera_model::{ConsentStatus, LegalBasis, PurposeDocument, PurposeName, Timestamp};
+use tessera_model::{
+    Birthday, ConsentStatus, Expression, LegalBasis, Purpose, PurposeName, PurposeSet, SourceName,
+    SubscriptionState, Timestamp,
+};
 
-use crate::{Consents, Standing};
+use crate::{ConsentRecord, Consents};
 
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// Why not.
+/// Why not. Ordered: where several reasons hold, the first is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denial {
-    /// The workspace declares no such purpose.
+    /// The person was erased, and what comes of them is not kept any more.
+    Erased,
+    /// The workspace declares no such purpose, or the event serves none.
     UnknownPurpose,
-    /// The purpose needs consent and the person was never asked.
-    NeverAsked,
+    /// The purpose is over.
+    Retired,
+    /// The person's data is restricted.
+    Restricted,
+    /// The person objected, or opted out of sale and sharing.
+    Objected,
     /// The person said no.
     Refused,
     /// The person took the yes back.
     Withdrawn,
     /// The yes is older than the purpose lets it be.
     Expired,
-    /// The data does not serve the purpose.
+    /// The yes was to an older version of the purpose.
+    Outdated,
+    /// The purpose needs consent and the person was never asked, or said yes by conduct where an act is needed.
+    NeverAsked,
+    /// The contract has ended.
+    Ended,
+    /// The purpose has a minimum age, and no day of birth is known.
+    AgeUnknown,
+    /// The person is too young for the purpose.
+    Underage,
+    /// The data does not serve the purpose, or no longer: its time is over.
     NotServed,
+    /// No contact point of the person takes messages of the channel.
+    Unsubscribed,
+    /// A policy forbids the use of everything that was asked for.
+    Policy,
+    /// The purpose does not cover a transfer to the receiver's region.
+    Region,
 }
 
 impl Denial {
     /// Every reason, for metrics and tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 17] = [
+        Self::Erased,
         Self::UnknownPurpose,
-        Self::NeverAsked,
+        Self::Retired,
+        Self::Restricted,
+        Self::Objected,
         Self::Refused,
         Self::Withdrawn,
         Self::Expired,
+        Self::Outdated,
+        Self::NeverAsked,
+        Self::Ended,
+        Self::AgeUnknown,
+        Self::Underage,
         Self::NotServed,
+        Self::Unsubscribed,
+        Self::Policy,
+        Self::Region,
     ];
 
     /// The reason in one word, for metrics: `never_asked`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Erased => "erased",
             Self::UnknownPurpose => "unknown_purpose",
-            Self::NeverAsked => "never_asked",
+            Self::Retired => "retired",
+            Self::Restricted => "restricted",
+            Self::Objected => "objected",
             Self::Refused => "refused",
             Self::Withdrawn => "withdrawn",
             Self::Expired => "expired",
+            Self::Outdated => "outdated",
+            Self::NeverAsked => "never_asked",
+            Self::Ended => "ended",
+            Self::AgeUnknown => "age_unknown",
+            Self::Underage => "underage",
             Self::NotServed => "not_served",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Policy => "policy",
+            Self::Region => "region",
         }
     }
 }
 
-/// A yes: which purpose, in which version, on what basis. Only [`decide`] makes one.
+/// What is to be done with the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Taking it in and keeping it.
+    Keep,
+    /// Anything else: showing it, sending it, computing with it.
+    Use,
+}
+
+/// The yes that a permit on the basis of consent rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What was said.
+    pub status: ConsentStatus,
+    /// When it was said last.
+    pub at: Timestamp,
+    /// To which version of the purpose.
+    pub version: u32,
+    /// Which source brought it.
+    pub source: SourceName,
+}
+
+/// A yes: which purpose, in which version, on what basis. Only a decision makes one.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Permit {
-    purpose: PurposeName,
-    version: u32,
-    basis: LegalBasis,
+    purpose: Arc<Purpose>,
+    proof: Option<Proof>,
+    decided_at: Timestamp,
 }
 
 impl Permit {
     /// The purpose.
     #[must_use]
     pub fn purpose(&self) -> &PurposeName {
-        &self.purpose
+        &self.purpose.document.name
     }
 
     /// The purpose's version.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        self.purpose.document.version
     }
 
     /// The legal basis.
     #[must_use]
     pub fn basis(&self) -> LegalBasis {
-        self.basis
+        self.purpose.document.basis
     }
 
-    pub(crate) fn wrap<T>(&self, value: T) -> Permitted<T> {
-        Permitted { value, permit: self.clone() }
+    /// The yes that it rests on, if the basis is consent.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
-    /// Marks `value` as permitted for this purpose. `served` are the purposes that the data was taken in for.
+    /// Whether data that serves `served` since `at` is covered: it serves the purpose, and its time is not over.
+    #[must_use]
+    pub fn covers(&self, served: PurposeSet, at: Timestamp) -> bool {
+        served.contains(self.purpose.id) && is_in_time(&self.purpose, at, self.decided_at)
+    }
+
+    /// Marks `value` as permitted for this purpose. `served` are the purposes that the data was taken in for, `at`
+    /// when it came to be.
     ///
     /// # Errors
-    /// [`Denial::NotServed`] when the purpose is not among them.
-    pub fn seal<'a, T>(
-        &self,
-        value: T,
-        served: impl IntoIterator<Item = &'a PurposeName>,
-    ) -> Result<Permitted<T>, Denial> {
-        if served.into_iter().any(|purpose| *purpose == self.purpose) {
+    /// [`Denial::NotServed`] when the purpose is not among them, or its time is over.
+    pub fn seal<T>(&self, value: T, served: PurposeSet, at: Timestamp) -> Result<Permitted<T>, Denial> {
+        if self.covers(served, at) {
             Ok(Permitted { value, permit: self.clone() })
         } else {
             Err(Denial::NotServed)
         }
     }
+
+    pub(crate) fn wrap<T>(&self, value: T) -> Permitted<T> {
+        Permitted { value, permit: self.clone() }
+    }
+}
+
+/// Whether data of that time may still be kept for the purpose.
+#[must_use]
+pub fn is_in_time(purpose: &Purpose, at: Timestamp, now: Timestamp) -> bool {
+    purpose
+        .document
+        .retention_days
+        .is_none_or(|days| now.millis_since(at) <= i64::from(days).saturating_mul(DAY_MILLIS))
 }
 
 /// A value that may leave, and why. There is no other way to build one than [`Permit::seal`]
 /// and [`crate::Grant::seal`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Permitted<T> {
     value: T,
     permit: Permit,
@@ -132,41 +224,215 @@ impl<T> Permitted<T> {
     }
 }
 
-/// Whether `purpose` may use the data of a person with these consent records, as of `now`. `fragments` are the
-/// records of each fragment of the profile; where they differ the stricter answer holds.
+/// Whether `purpose` may do `act` with the data of a person as of `now`. `fragments` are what each fragment of the
+/// profile knows of the person's will; where they differ the stricter answer holds.
 ///
 /// # Errors
 /// The reason why not.
 pub fn decide<'a>(
-    purpose: &PurposeDocument,
+    purpose: &Arc<Purpose>,
+    act: Act,
     fragments: impl IntoIterator<Item = &'a Consents>,
     now: Timestamp,
 ) -> Result<Permit, Denial> {
-    let permit = Permit { purpose: purpose.name.clone(), version: purpose.version, basis: purpose.basis };
-    match purpose.basis {
-        LegalBasis::Contract
-        | LegalBasis::LegalObligation
-        | LegalBasis::VitalInterests
-        | LegalBasis::PublicTask
-        | LegalBasis::LegitimateInterests => Ok(permit),
-        LegalBasis::Consent => {
-            let mut answer = Err(Denial::NeverAsked);
-            for consents in fragments {
-                match consents.standing(&purpose.name) {
-                    Standing::Unknown => {}
-                    Standing::Said(ConsentStatus::Refused, _) => return Err(Denial::Refused),
-                    Standing::Said(ConsentStatus::Withdrawn, _) => return Err(Denial::Withdrawn),
-                    Standing::Said(ConsentStatus::Given, at) if is_expired(purpose, at, now) => {
-                        return Err(Denial::Expired);
-                    }
-                    Standing::Said(ConsentStatus::Given, _) => answer = Ok(()),
-                }
-            }
-            answer.map(|()| permit)
-        }
+    let mut finding = Finding::default();
+    for consents in fragments {
+        finding.fragment(purpose, act, consents, now);
+    }
+    let proof = finding.conclude(purpose, now)?;
+    Ok(Permit { purpose: Arc::clone(purpose), proof: proof.map(proof_of), decided_at: now })
+}
+
+fn proof_of(record: &ConsentRecord) -> Proof {
+    Proof {
+        status: record.status,
+        at: record.last_at,
+        version: record.version,
+        source: record.source.clone(),
     }
 }
 
-fn is_expired(purpose: &PurposeDocument, given_at: Timestamp, now: Timestamp) -> bool {
-    purpose.consent_valid_days.is_some_and(|days| now.millis_since(given_at) > i64::from(days) * DAY_MILLIS)
+/// What the fragments said so far.
+#[derive(Default)]
+struct Finding<'a> {
+    denial: Option<Denial>,
+    yes: Option<&'a ConsentRecord>,
+    born_on: Option<Birthday>,
+}
+
+impl<'a> Finding<'a> {
+    fn deny(&mut self, denial: Denial) {
+        self.denial = Some(self.denial.map_or(denial, |known| known.min(denial)));
+    }
+
+    fn fragment(&mut self, purpose: &Purpose, act: Act, consents: &'a Consents, now: Timestamp) {
+        self.born_on = self.born_on.max(consents.birthday());
+        if act == Act::Use && is_restricted(consents) && !outranks_restriction(purpose.document.basis) {
+            self.deny(Denial::Restricted);
+        }
+        let said = consents.about(Some(purpose.id));
+        if said.is_empty() {
+            return;
+        }
+        if heeds_objections(purpose) && has_objected(purpose, said) {
+            self.deny(Denial::Objected);
+        }
+        match purpose.document.basis {
+            LegalBasis::Consent => self.consent(purpose, said, now),
+            LegalBasis::Contract if has_ended(said) => self.deny(Denial::Ended),
+            LegalBasis::Contract
+            | LegalBasis::LegalObligation
+            | LegalBasis::VitalInterests
+            | LegalBasis::PublicTask
+            | LegalBasis::LegitimateInterests => {}
+        }
+    }
+
+    fn consent(&mut self, purpose: &Purpose, said: &'a [ConsentRecord], now: Timestamp) {
+        let counts = |record: &ConsentRecord| match record.status {
+            ConsentStatus::Given | ConsentStatus::Renewed => {
+                !purpose.document.explicit || record.expression == Expression::Explicit
+            }
+            ConsentStatus::Refused
+            | ConsentStatus::Withdrawn
+            | ConsentStatus::Expired
+            | ConsentStatus::Objected => true,
+            ConsentStatus::Overruled
+            | ConsentStatus::Ended
+            | ConsentStatus::Restricted
+            | ConsentStatus::Unrestricted => false,
+        };
+        // Of two words at the same time the stricter: every no is stricter than a yes, and told in their own order.
+        let strictness = |status: ConsentStatus| match status {
+            ConsentStatus::Refused => 4,
+            ConsentStatus::Withdrawn => 3,
+            ConsentStatus::Expired => 2,
+            ConsentStatus::Objected => 1,
+            ConsentStatus::Given
+            | ConsentStatus::Renewed
+            | ConsentStatus::Overruled
+            | ConsentStatus::Ended
+            | ConsentStatus::Restricted
+            | ConsentStatus::Unrestricted => 0,
+        };
+        let last = said.iter().filter(|record| counts(record)).max_by_key(|record| {
+            (record.last_at, strictness(record.status), std::cmp::Reverse(record.version))
+        });
+        match last.map(|record| (record.status, record)) {
+            None => {}
+            Some((ConsentStatus::Given | ConsentStatus::Renewed, yes)) => {
+                if let Some(denial) = why_a_yes_is_over(purpose, yes, now) {
+                    self.deny(denial);
+                } else if self.yes.is_none_or(|known| known.last_at < yes.last_at) {
+                    self.yes = Some(yes);
+                }
+            }
+            Some((ConsentStatus::Refused, _)) => self.deny(Denial::Refused),
+            Some((ConsentStatus::Withdrawn, _)) => self.deny(Denial::Withdrawn),
+            Some((ConsentStatus::Objected, _)) => self.deny(Denial::Objected),
+            Some((
+                ConsentStatus::Expired
+                | ConsentStatus::Overruled
+                | ConsentStatus::Ended
+                | ConsentStatus::Restricted
+                | ConsentStatus::Unrestricted,
+                _,
+            )) => self.deny(Denial::Expired),
+        }
+    }
+
+    fn conclude(mut self, purpose: &Purpose, now: Timestamp) -> Result<Option<&'a ConsentRecord>, Denial> {
+        let document = &purpose.document;
+        if document.retired {
+            return Err(Denial::Retired);
+        }
+        if document.basis == LegalBasis::Consent && self.yes.is_none() {
+            self.deny(Denial::NeverAsked);
+        }
+        if let Some(years) = document.minimum_age {
+            match self.born_on {
+                None => self.deny(Denial::AgeUnknown),
+                Some(day) if !day.is_at_least(years, now) => self.deny(Denial::Underage),
+                Some(_) => {}
+            }
+        }
+        self.denial.map_or(Ok(self.yes), Err)
+    }
+}
+
+fn why_a_yes_is_over(purpose: &Purpose, yes: &ConsentRecord, now: Timestamp) -> Option<Denial> {
+    let document = &purpose.document;
+    let is_expired = document
+        .consent_valid_days
+        .is_some_and(|days| now.millis_since(yes.last_at) > i64::from(days).saturating_mul(DAY_MILLIS));
+    let is_outdated =
+        document.reconsent.is_some_and(|again| now >= again.cutoff && yes.version < again.version);
+    match (is_expired, is_outdated) {
+        (true, _) => Some(Denial::Expired),
+        (false, true) => Some(Denial::Outdated),
+        (false, false) => None,
+    }
+}
+
+/// The last of two kinds of words: whether it is of the first, which wins at the same time.
+fn last_is(
+    said: &[ConsentRecord],
+    first: impl Fn(&ConsentRecord) -> bool,
+    second: impl Fn(&ConsentRecord) -> bool,
+) -> bool {
+    let last = |is: &dyn Fn(&ConsentRecord) -> bool| {
+        said.iter().filter(|record| is(record)).map(|record| record.last_at).max()
+    };
+    last(&first).is_some_and(|first| last(&second).is_none_or(|second| first >= second))
+}
+
+fn is_restricted(consents: &Consents) -> bool {
+    last_is(
+        consents.about(None),
+        |record| record.status == ConsentStatus::Restricted,
+        |record| record.status == ConsentStatus::Unrestricted,
+    )
+}
+
+const fn outranks_restriction(basis: LegalBasis) -> bool {
+    matches!(basis, LegalBasis::LegalObligation | LegalBasis::VitalInterests)
+}
+
+fn heeds_objections(purpose: &Purpose) -> bool {
+    purpose.document.sells_or_shares
+        || match purpose.document.basis {
+            LegalBasis::Consent | LegalBasis::PublicTask | LegalBasis::LegitimateInterests => true,
+            LegalBasis::Contract | LegalBasis::LegalObligation | LegalBasis::VitalInterests => false,
+        }
+}
+
+fn has_objected(purpose: &Purpose, said: &[ConsentRecord]) -> bool {
+    let is_final = purpose.document.direct_marketing || purpose.document.sells_or_shares;
+    last_is(
+        said,
+        |record| record.status == ConsentStatus::Objected,
+        |record| match record.status {
+            ConsentStatus::Overruled => !is_final,
+            status => status.is_valid() && record.expression == Expression::Explicit,
+        },
+    )
+}
+
+fn has_ended(said: &[ConsentRecord]) -> bool {
+    last_is(said, |record| record.status == ConsentStatus::Ended, |record| record.status.is_valid())
+}
+
+/// Whether the person takes messages of `channel`: some contact point is subscribed, or none was ever asked, and none
+/// that could be used instead is signed off.
+///
+/// # Errors
+/// [`Denial::Unsubscribed`].
+pub fn decide_channel<'a>(
+    channel: &str,
+    fragments: impl IntoIterator<Item = &'a Consents>,
+) -> Result<(), Denial> {
+    let states: Vec<SubscriptionState> =
+        fragments.into_iter().filter_map(|consents| consents.subscription(channel)).collect();
+    let takes = states.is_empty() || states.iter().all(|state| *state == SubscriptionState::Subscribed);
+    if takes { Ok(()) } else { Err(Denial::Unsubscribed) }
 }

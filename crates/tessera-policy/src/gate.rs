@@ -1,104 +1,98 @@
-//! The gate on the way in: which of a source's purposes cover this event.
+//! The gate on the way in, and the gate over what is kept: which purposes cover data.
 
-use std::collections::BTreeMap;
+use tessera_model::{LegalBasis, PurposeSet, Purposes, Timestamp};
 
-use tessera_model::{LegalBasis, PurposeDocument, PurposeName, Timestamp};
+use crate::{Act, Consents, Denial, decide};
 
-use crate::{Consents, Denial, decide};
-
-/// What the gate let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admission {
-    /// The purposes that cover the event. Never empty.
-    pub purposes: Vec<PurposeName>,
-}
-
-/// Which of the purposes that a source's data serves cover an event of a person with these consent records.
+/// Which of the purposes that an event serves cover it, for a person whose fragments know this.
 ///
 /// # Errors
-/// No purpose covers it: it must join no profile. The reason is that of the last purpose asked for.
+/// No purpose covers it: it must join no profile. The first of the reasons in the order of [`Denial`].
 pub fn admit<'a>(
-    declared: &BTreeMap<PurposeName, PurposeDocument>,
-    served: &[PurposeName],
+    declared: &Purposes,
+    served: PurposeSet,
     fragments: impl Iterator<Item = &'a Consents> + Clone,
     now: Timestamp,
-) -> Result<Admission, Denial> {
-    let mut purposes = Vec::with_capacity(served.len());
-    let mut denial = Denial::UnknownPurpose;
-    for name in served {
-        match declared.get(name).ok_or(Denial::UnknownPurpose).and_then(|p| decide(p, fragments.clone(), now))
-        {
-            Ok(permit) => purposes.push(permit.purpose().clone()),
-            Err(reason) => denial = reason,
-        }
-    }
-    if purposes.is_empty() { Err(denial) } else { Ok(Admission { purposes }) }
+) -> Result<PurposeSet, Denial> {
+    let (covered, denial) = covering(declared, served, fragments, now);
+    if covered.is_empty() { Err(denial.unwrap_or(Denial::UnknownPurpose)) } else { Ok(covered) }
 }
 
-/// Whether any of `served` needs the person's consent to be looked up.
-#[must_use]
-pub fn needs_consent(declared: &BTreeMap<PurposeName, PurposeDocument>, served: &[PurposeName]) -> bool {
-    served.iter().any(|name| declared.get(name).is_some_and(|purpose| purpose.basis == LegalBasis::Consent))
+/// Which of `served` cover data of such a person, and the first reason why others do not.
+pub fn covering<'a>(
+    declared: &Purposes,
+    served: PurposeSet,
+    fragments: impl Iterator<Item = &'a Consents> + Clone,
+    now: Timestamp,
+) -> (PurposeSet, Option<Denial>) {
+    // Most people have said nothing, and most purposes then ask for nothing.
+    let is_silent = fragments.clone().all(|consents| consents.is_empty() && consents.birthday().is_none());
+    let (mut covered, mut denial) = (PurposeSet::default(), None);
+    for id in served.iter() {
+        let decided = match declared.by_id(id) {
+            None => Err(Denial::UnknownPurpose),
+            Some(purpose) if is_silent && !asks(purpose) => Ok(()),
+            Some(purpose) => decide(purpose, Act::Keep, fragments.clone(), now).map(|_| ()),
+        };
+        match decided {
+            Ok(()) => covered.insert(id),
+            Err(reason) => denial = Some(denial.map_or(reason, |known: Denial| known.min(reason))),
+        }
+    }
+    (covered, denial)
+}
+
+fn asks(purpose: &tessera_model::Purpose) -> bool {
+    let document = &purpose.document;
+    document.basis == LegalBasis::Consent || document.minimum_age.is_some() || document.retired
 }
 
 #[cfg(test)]
 mod tests {
-    use tessera_model::{ConsentStatus, SourceName};
+    use serde_json::json;
+    use tessera_model::{ConsentStatus, Expression, PurposeName, SourceName};
 
     use super::*;
     use crate::ConsentRecord;
+    use crate::fixture::purposes;
 
-    fn purpose(name: &str, basis: &str, valid_days: Option<u32>) -> PurposeDocument {
-        let mut document: PurposeDocument = bare_purpose(name, basis);
-        document.consent_valid_days = valid_days;
-        document
-    }
+    const DAY: i64 = 24 * 60 * 60 * 1000;
 
-    fn bare_purpose(name: &str, basis: &str) -> PurposeDocument {
-        let basis = match basis {
-            "consent" => LegalBasis::Consent,
-            _ => LegalBasis::Contract,
-        };
-        PurposeDocument {
-            kind: Default::default(),
-            name: PurposeName::parse(name).unwrap(),
-            version: 1,
-            basis,
-            description: String::new(),
-            notice: BTreeMap::new(),
-            jurisdictions: Vec::new(),
-            retention_days: None,
-            consent_valid_days: None,
-        }
+    fn declared() -> Purposes {
+        purposes(&[
+            json!({"name": "news", "basis": "consent", "consent_valid_days": 1}),
+            json!({"name": "orders", "basis": "contract"}),
+            json!({"name": "other", "basis": "consent"}),
+        ])
     }
 
     fn said(entries: &[(&str, ConsentStatus, i64)]) -> Consents {
+        let declared = declared();
         let mut consents = Consents::default();
         for (purpose, status, at) in entries {
             consents.add(ConsentRecord {
-                purpose: PurposeName::parse(purpose).unwrap(),
+                purpose: declared.get(&PurposeName::parse(purpose).unwrap()).map(|purpose| purpose.id),
                 status: *status,
+                expression: Expression::Explicit,
+                version: 1,
                 first_at: Timestamp::from_millis(*at),
                 last_at: Timestamp::from_millis(*at),
                 source: SourceName::parse("web").unwrap(),
+                how: None,
+                evidence: None,
             });
         }
         consents
     }
 
     fn check(fragments: &[Consents], expected: Result<&[&str], Denial>) {
-        let declared: BTreeMap<_, _> =
-            [purpose("news", "consent", Some(1)), purpose("orders", "contract", None)]
-                .into_iter()
-                .map(|p| (p.name.clone(), p))
-                .collect();
-        let served = [PurposeName::parse("news").unwrap()];
-        let admitted = admit(&declared, &served, fragments.iter(), Timestamp::from_millis(DAY + 10));
-        let names = admitted.map(|a| a.purposes.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>());
+        let declared = declared();
+        let served = [declared.get(&PurposeName::parse("news").unwrap()).unwrap().id].into_iter().collect();
+        let admitted = admit(&declared, served, fragments.iter(), Timestamp::from_millis(DAY + 10));
+        let names = admitted
+            .map(|set| declared.names_of(set).map(|name| name.as_str().to_owned()).collect::<Vec<_>>());
         assert_eq!(names, expected.map(|names| names.iter().map(|n| (*n).to_owned()).collect()));
     }
-
-    const DAY: i64 = 24 * 60 * 60 * 1000;
 
     #[test]
     fn consent_that_was_never_asked_for_covers_nothing() {
@@ -131,8 +125,16 @@ mod tests {
 
     #[test]
     fn a_purpose_nobody_declared_covers_nothing() {
-        let served = [PurposeName::parse("nowhere").unwrap()];
-        let admitted = admit(&BTreeMap::new(), &served, [].iter(), Timestamp::default());
+        let served = purposes(&[
+            json!({"name": "a", "basis": "contract"}),
+            json!({"name": "b", "basis": "contract"}),
+            json!({"name": "c", "basis": "contract"}),
+            json!({"name": "d", "basis": "contract"}),
+        ]);
+        let unknown = served.iter().last().map(|purpose| purpose.id).into_iter().collect();
+        let admitted = admit(&declared(), unknown, std::iter::empty(), Timestamp::from_millis(0));
         assert_eq!(admitted, Err(Denial::UnknownPurpose));
+        let none = admit(&declared(), PurposeSet::default(), std::iter::empty(), Timestamp::from_millis(0));
+        assert_eq!(none, Err(Denial::UnknownPurpose));
     }
 }

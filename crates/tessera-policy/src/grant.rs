@@ -1,10 +1,11 @@
 //! Several decisions at once: for a reader who names no purpose, or several.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use tessera_model::{PurposeDocument, PurposeName, Timestamp};
+use tessera_model::{Purpose, PurposeName, PurposeSet, Timestamp};
 
-use crate::{Consents, Denial, Permit, Permitted, decide};
+use crate::{Act, Consents, Denial, Permit, Permitted, decide};
 
 /// The purposes that may use a person's data at one moment, and why the others may not.
 #[derive(Clone, Debug, Default)]
@@ -14,30 +15,34 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Decides each of `purposes`. Only the declared ones can be permitted.
+    /// Decides each of `purposes`.
     pub fn decide<'a, 'p>(
-        declared: &BTreeMap<PurposeName, PurposeDocument>,
-        purposes: impl IntoIterator<Item = &'p PurposeName>,
+        purposes: impl IntoIterator<Item = &'p Arc<Purpose>>,
         fragments: impl Iterator<Item = &'a Consents> + Clone,
         now: Timestamp,
     ) -> Self {
         let mut grant = Self::default();
-        for name in purposes {
-            let decided = declared.get(name).ok_or(Denial::UnknownPurpose);
-            match decided.and_then(|purpose| decide(purpose, fragments.clone(), now)) {
+        for purpose in purposes {
+            match decide(purpose, Act::Use, fragments.clone(), now) {
                 Ok(permit) => grant.permits.push(permit),
                 Err(denial) => {
-                    grant.denials.insert(name.clone(), denial);
+                    grant.denials.insert(purpose.document.name.clone(), denial);
                 }
             }
         }
         grant
     }
 
-    /// Whether any of `served` is permitted.
+    /// Whether any permitted purpose covers data that serves `served` since `at`.
     #[must_use]
-    pub fn covers(&self, served: &[PurposeName]) -> bool {
-        self.permits.iter().any(|permit| served.contains(permit.purpose()))
+    pub fn covers(&self, served: PurposeSet, at: Timestamp) -> bool {
+        self.permits.iter().any(|permit| permit.covers(served, at))
+    }
+
+    /// The permits.
+    #[must_use]
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
     }
 
     /// What was denied, and why.
@@ -53,7 +58,7 @@ impl Grant {
     pub fn seal<T>(&self, build: impl FnOnce(&Self) -> T) -> Result<Permitted<T>, Denial> {
         match self.permits.first() {
             Some(permit) => Ok(permit.wrap(build(self))),
-            None => Err(self.denials.values().next().copied().unwrap_or(Denial::UnknownPurpose)),
+            None => Err(self.denials.values().min().copied().unwrap_or(Denial::UnknownPurpose)),
         }
     }
 }

@@ -6,10 +6,12 @@
 
 mod consent;
 mod decision;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod grant;
 
-pub use consent::{ConsentRecord, Consents, Standing};
-pub use decision::{Denial, Permit, Permitted, decide};
-pub use gate::{Admission, admit, needs_consent};
+pub use consent::{ConsentRecord, Consents, Subscription};
+pub use decision::{Act, Denial, Permit, Permitted, Proof, decide, decide_channel, is_in_time};
+pub use gate::{admit, covering};
 pub use grant::Grant;

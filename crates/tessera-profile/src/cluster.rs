@@ -85,6 +85,18 @@ impl Cluster {
         self.graph.split(node, away, at)
     }
 
+    /// Takes fragments out with all that is known of them. [`Cluster::resolve`] must follow.
+    pub fn remove(&mut self, gone: &BTreeSet<FragmentId>) {
+        let mut nodes = self.graph.nodes().iter();
+        self.fragments.retain(|_| nodes.next().is_some_and(|node| !gone.contains(&node.id)));
+        self.graph.remove(gone);
+    }
+
+    /// The ids of all fragments.
+    pub fn ids(&self) -> impl Iterator<Item = FragmentId> {
+        self.graph.nodes().iter().map(|node| node.id)
+    }
+
     /// The fragments that make one profile with `node`.
     pub fn component(&self, node: usize) -> impl Iterator<Item = (usize, &Fragment)> + Clone {
         self.graph.component(node).filter_map(|at| self.fragments.get(at).map(|fragment| (at, fragment)))

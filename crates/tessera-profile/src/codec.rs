@@ -1,10 +1,10 @@
 //! How clusters are stored: a version byte, a kind byte, postcard.
 
-use tessera_model::FragmentId;
+use tessera_model::{FragmentId, Timestamp};
 
 use crate::{Cluster, SeenPage};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What the store holds under a fragment's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Row {
     Cluster(Box<Cluster>),
     /// The fragment is in the cluster that is stored under this id.
     Pointer(FragmentId),
+    /// The fragment was erased then, and what comes of it is not kept.
+    Tombstone(Timestamp),
 }
 
 /// Why stored bytes are not a row.
@@ -21,6 +23,14 @@ pub enum CodecError {
     /// Written by a newer Tessera.
     #[error("stored record has version {found}, this build reads {VERSION}")]
     Newer {
+        /// Its version.
+        found: u8,
+    },
+    /// Written by an older Tessera.
+    #[error(
+        "stored record has version {found}, this build reads {VERSION}: `tessera rebuild` makes the store anew"
+    )]
+    Older {
         /// Its version.
         found: u8,
     },
@@ -45,6 +55,7 @@ impl Row {
         match self {
             Self::Cluster(cluster) => encode(b'C', cluster.as_ref(), buffer),
             Self::Pointer(id) => encode(b'P', id, buffer),
+            Self::Tombstone(at) => encode(b'T', at, buffer),
         }
     }
 
@@ -57,6 +68,7 @@ impl Row {
         match kind {
             b'C' => Ok(Self::Cluster(Box::new(postcard::from_bytes(body).map_err(malformed)?))),
             b'P' => Ok(Self::Pointer(postcard::from_bytes(body).map_err(malformed)?)),
+            b'T' => Ok(Self::Tombstone(postcard::from_bytes(body).map_err(malformed)?)),
             other => Err(malformed(format!("its kind is {other:#04x}"))),
         }
     }
@@ -92,6 +104,7 @@ fn encode<T: serde::Serialize>(kind: u8, value: &T, mut buffer: Vec<u8>) -> Resu
 fn open(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
     match bytes {
         [VERSION, kind, body @ ..] => Ok((*kind, body)),
+        [found, _, ..] if *found < VERSION => Err(CodecError::Older { found: *found }),
         [found, _, ..] => Err(CodecError::Newer { found: *found }),
         [] | [_] => Err(malformed("it ends too early")),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tessera_model::{PurposeName, Timestamp};
+use tessera_model::{PurposeId, Timestamp};
 use tessera_policy::ConsentRecord;
 
 use crate::{Assertion, Basis, Cluster, EventCount, Membership, ProfileId, Recent, TraitEntry};
@@ -20,8 +20,8 @@ pub struct Folded<'a> {
     pub nodes: Vec<usize>,
     /// The winning word on each trait.
     pub traits: BTreeMap<&'a str, Based<'a, (&'a TraitEntry, &'a Assertion)>>,
-    /// The last word on each purpose; where fragments differ, the stricter.
-    pub consents: BTreeMap<&'a PurposeName, &'a ConsentRecord>,
+    /// The last word on each purpose, and on the whole person; where fragments differ, the stricter.
+    pub consents: BTreeMap<Option<PurposeId>, &'a ConsentRecord>,
     /// Accounts.
     pub memberships: Vec<Based<'a, &'a Membership>>,
     /// Event counts.
@@ -79,12 +79,15 @@ pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
     folded
 }
 
-fn fold_consents<'a>(into: &mut BTreeMap<&'a PurposeName, &'a ConsentRecord>, fragment: &'a crate::Fragment) {
+fn fold_consents<'a>(
+    into: &mut BTreeMap<Option<PurposeId>, &'a ConsentRecord>,
+    fragment: &'a crate::Fragment,
+) {
     // Within a fragment the last word counts, at equal times the stricter.
-    let mut words: BTreeMap<&PurposeName, &ConsentRecord> = BTreeMap::new();
+    let mut words: BTreeMap<Option<PurposeId>, &ConsentRecord> = BTreeMap::new();
     for record in fragment.consents.iter() {
         let order = |r: &ConsentRecord| (r.last_at, !r.status.is_valid(), r.status);
-        let known = words.entry(&record.purpose).or_insert(record);
+        let known = words.entry(record.purpose).or_insert(record);
         if order(known) < order(record) {
             *known = record;
         }

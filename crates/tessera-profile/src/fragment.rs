@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{
-    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeName, SourceName, Timestamp,
+    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeSet, SourceName, Timestamp,
     Trait,
 };
 use tessera_policy::{ConsentRecord, Consents};
@@ -28,8 +28,8 @@ pub struct Place {
 pub struct Basis {
     /// The source.
     pub source: SourceName,
-    /// The purposes that covered it when it came, ordered.
-    pub purposes: Vec<PurposeName>,
+    /// The purposes that covered it when it came.
+    pub purposes: PurposeSet,
     /// Zero-, first-, second- or third-party.
     pub party: Party,
     /// What kind of data.
@@ -144,12 +144,72 @@ impl Fragment {
         match &event.call {
             Call::Identify { traits } => self.assert(traits, event, basis),
             Call::Group { account, .. } => self.join(account, event.at, basis),
-            Call::Track { .. }
-            | Call::Page { .. }
-            | Call::Screen { .. }
-            | Call::Alias { .. }
-            | Call::Consent => {}
+            Call::Consent { preferences } => self.assert(preferences, event, basis),
+            Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Alias { .. } => {}
         }
+        if let Some(day) = event.born_on {
+            self.consents.born_on(day);
+        }
+    }
+
+    /// Puts traits right: the new values stand over all that was said before `at`.
+    pub fn rectify(&mut self, traits: &[Trait], basis: &Basis, at: Timestamp, message: MessageKey) {
+        let basis = self.basis(basis);
+        self.traits.assert(traits, &Assertion { at, message, basis });
+    }
+
+    /// Keeps only what `is_kept` says of its basis and time; what is said of consent stays, for it is the proof.
+    /// Returns how many values went.
+    pub fn retain(&mut self, is_kept: impl Fn(&Basis, Timestamp) -> bool) -> usize {
+        let keeps = |bases: &[Basis], basis: u16, at: Timestamp| {
+            bases.get(usize::from(basis)).is_some_and(|basis| is_kept(basis, at))
+        };
+        let bases = std::mem::take(&mut self.bases);
+        let before = self.values();
+        self.traits.retain(|assertion| keeps(&bases, assertion.basis, assertion.at));
+        self.events.retain(|event| keeps(&bases, event.basis, event.last_at));
+        self.recent.retain(|event| keeps(&bases, event.basis, event.at));
+        self.memberships.retain(|membership| keeps(&bases, membership.basis, membership.since));
+        let removed = before - self.values();
+        self.bases = bases;
+        self.forget_unused_bases();
+        if self.bases.is_empty() {
+            self.consents.forget_birthday();
+        }
+        removed
+    }
+
+    /// How many values it holds, besides what was said of consent.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.traits.len() + self.events.len() + self.recent.len() + self.memberships.len()
+    }
+
+    /// Every basis on which it holds something.
+    pub fn bases(&self) -> &[Basis] {
+        &self.bases
+    }
+
+    fn forget_unused_bases(&mut self) {
+        let mut places: Vec<Option<u16>> = vec![None; self.bases.len()];
+        let mut kept = Vec::new();
+        let bases = &self.bases;
+        let mut place = |basis: &mut u16| {
+            let old = usize::from(*basis);
+            let Some(slot) = places.get_mut(old) else { return };
+            *basis = *slot.get_or_insert_with(|| {
+                kept.extend(bases.get(old).cloned());
+                u16::try_from(kept.len() - 1).unwrap_or(u16::MAX)
+            });
+        };
+        self.traits.assertions_mut().for_each(|assertion| place(&mut assertion.basis));
+        self.events.iter_mut().for_each(|event| place(&mut event.basis));
+        self.recent.iter_mut().for_each(|event| place(&mut event.basis));
+        self.memberships.iter_mut().for_each(|membership| place(&mut membership.basis));
+        self.bases = kept;
+        // Their order follows from the numbers of their bases.
+        self.events.sort_by(|a, b| (&a.name, a.basis).cmp(&(&b.name, b.basis)));
+        self.memberships.sort_by_key(|a| (a.account, a.basis));
     }
 
     /// Folds the traits that a `group` call gave in: this is the account's fragment.

@@ -20,5 +20,5 @@ pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
 pub use traits::{Assertion, TraitEntry, Traits};
 pub use view::{
     AccountView, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile, Provenance,
-    View, consents, disclose,
+    Subject, SubscriptionView, View, consents, disclose, subscriptions,
 };

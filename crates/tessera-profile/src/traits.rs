@@ -72,6 +72,29 @@ impl Traits {
         })
     }
 
+    /// How many traits there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Keeps the traits whose word `is_kept`.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&Assertion) -> bool) {
+        let assertions = &self.assertions;
+        self.entries.retain(|entry| assertions.get(usize::from(entry.assertion)).is_some_and(&is_kept));
+        self.forget_unused();
+    }
+
+    pub(crate) fn assertions_mut(&mut self) -> impl Iterator<Item = &mut Assertion> {
+        self.assertions.iter_mut()
+    }
+
     fn forget_unused(&mut self) {
         let mut places = vec![None; self.assertions.len()];
         let mut kept = Vec::with_capacity(self.assertions.len());

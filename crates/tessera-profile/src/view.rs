@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_identity::Linked;
-use tessera_model::{ConsentStatus, DataCategory, Party, PurposeName, SourceName, Timestamp};
+use tessera_model::{
+    ConsentStatus, DataCategory, Expression, Party, PurposeName, Purposes, SourceName, SubscriptionState,
+    Timestamp,
+};
 use tessera_policy::{Denial, Grant, Permitted};
 
 use crate::{Basis, Cluster, Folded, Recent};
@@ -43,6 +46,32 @@ pub struct ConsentView {
     pub first_at: Timestamp,
     /// Which source brought it.
     pub source: SourceName,
+    /// To which version of the purpose.
+    pub version: u32,
+    /// How clearly.
+    pub expression: Expression,
+    /// By which form, channel or request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub how: Option<String>,
+    /// Where the proof is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+/// Whether a contact point takes messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubscriptionView {
+    /// The contact point.
+    pub contact: IdentifierView,
+    /// `email`, `sms`, ...
+    pub channel: String,
+    /// The topic; empty: the channel as a whole.
+    pub topic: String,
+    /// The state.
+    pub state: SubscriptionState,
+    /// Since when.
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    pub at: Timestamp,
 }
 
 /// One account.
@@ -124,6 +153,11 @@ pub struct Profile {
     pub traits: BTreeMap<String, Box<RawValue>>,
     /// What was said about each purpose.
     pub consents: BTreeMap<PurposeName, ConsentView>,
+    /// Whether the person's data is restricted (GDPR Art. 18): kept, and not used.
+    pub is_restricted: bool,
+    /// Which contact points take messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<SubscriptionView>,
     /// The accounts it belongs to.
     pub accounts: Vec<AccountView>,
     /// The earliest event.
@@ -146,38 +180,47 @@ pub struct Profile {
     pub recent: Vec<Recent>,
 }
 
+/// A folded profile, and what is needed to name its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The cluster it was folded from.
+    pub cluster: &'a Cluster,
+    /// The profile.
+    pub folded: &'a Folded<'a>,
+    /// The purposes by number.
+    pub purposes: &'a Purposes,
+}
+
 /// Builds what the reader may see of a profile: parts that serve a purpose which `grant` permits, and no other.
 ///
 /// # Errors
 /// Why nothing at all may be seen.
-pub fn disclose(
-    cluster: &Cluster,
-    folded: &Folded<'_>,
-    grant: &Grant,
-    view: View,
-) -> Result<Permitted<Profile>, Denial> {
-    let is_served = folded.traits.values().any(|(_, basis)| covered(grant, *basis))
-        || folded.events.iter().any(|(_, basis)| covered(grant, *basis))
-        || folded.recent.is_empty();
+pub fn disclose(subject: Subject<'_>, grant: &Grant, view: View) -> Result<Permitted<Profile>, Denial> {
+    let Subject { cluster, folded, purposes } = subject;
+    let is_served = folded.traits.values().any(|((_, word), basis)| covered(grant, *basis, word.at))
+        || folded.events.iter().any(|(event, basis)| covered(grant, *basis, event.last_at))
+        || (folded.recent.is_empty() && folded.traits.is_empty());
     if !is_served {
-        return Err(grant.denials().values().next().copied().unwrap_or(Denial::NotServed));
+        return Err(grant.denials().values().min().copied().unwrap_or(Denial::NotServed));
     }
     grant.seal(|grant| Profile {
         id: folded.id.to_string(),
         identifiers: identifiers(cluster, folded),
         traits: traits(folded, grant),
-        consents: consents(folded),
+        consents: consents(folded, purposes),
+        is_restricted: is_restricted(folded),
+        subscriptions: subscriptions(cluster, folded),
         accounts: accounts(folded, grant),
         first_seen_at: folded.first_seen_at,
         last_seen_at: folded.last_seen_at,
-        provenance: view.provenance.then(|| provenance(folded, grant)),
+        provenance: view.provenance.then(|| provenance(folded, grant, purposes)),
         event_counts: view.events.then(|| event_counts(folded, grant)),
         merges: view.merges.then(|| merges(cluster, folded)),
         recent: match view.events {
             true => folded
                 .recent
                 .iter()
-                .filter(|(_, basis)| covered(grant, *basis))
+                .filter(|(recent, basis)| covered(grant, *basis, recent.at))
                 .map(|(recent, _)| *recent)
                 .collect(),
             false => Vec::new(),
@@ -187,14 +230,43 @@ pub fn disclose(
 
 /// What was said about each purpose. Shown whatever was decided: it is the proof of the decision.
 #[must_use]
-pub fn consents(folded: &Folded<'_>) -> BTreeMap<PurposeName, ConsentView> {
+pub fn consents(folded: &Folded<'_>, purposes: &Purposes) -> BTreeMap<PurposeName, ConsentView> {
     let view = |record: &tessera_policy::ConsentRecord| ConsentView {
         status: record.status,
         at: record.last_at,
         first_at: record.first_at,
         source: record.source.clone(),
+        version: record.version,
+        expression: record.expression,
+        how: record.how.as_deref().map(str::to_owned),
+        evidence: record.evidence.as_deref().map(str::to_owned),
     };
-    folded.consents.iter().map(|(purpose, record)| ((*purpose).clone(), view(record))).collect()
+    let named = folded.consents.iter().filter_map(|(id, record)| Some((purposes.name((*id)?)?, record)));
+    named.map(|(purpose, record)| (purpose.clone(), view(record))).collect()
+}
+
+fn is_restricted(folded: &Folded<'_>) -> bool {
+    folded.consents.get(&None).is_some_and(|record| record.status == ConsentStatus::Restricted)
+}
+
+/// Which contact points of a profile take messages.
+#[must_use]
+pub fn subscriptions(cluster: &Cluster, folded: &Folded<'_>) -> Vec<SubscriptionView> {
+    let mut found = Vec::new();
+    for node in &folded.nodes {
+        let (Some(fragment), Some(contact)) = (cluster.fragment(*node), identifier(cluster, *node)) else {
+            continue;
+        };
+        found.extend(fragment.consents.subscriptions().iter().map(|one| SubscriptionView {
+            contact: contact.clone(),
+            channel: one.channel.to_string(),
+            topic: one.topic.to_string(),
+            state: one.state,
+            at: one.at,
+        }));
+    }
+    found.sort_by(|a, b| (&a.contact, &a.channel, &a.topic).cmp(&(&b.contact, &b.channel, &b.topic)));
+    found
 }
 
 /// By namespace and value: the order of the nodes is that of arrival, which must not show.
@@ -204,8 +276,8 @@ fn identifiers(cluster: &Cluster, folded: &Folded<'_>) -> Vec<IdentifierView> {
     found
 }
 
-fn covered(grant: &Grant, basis: Option<&Basis>) -> bool {
-    basis.is_some_and(|basis| grant.covers(&basis.purposes))
+fn covered(grant: &Grant, basis: Option<&Basis>, at: Timestamp) -> bool {
+    basis.is_some_and(|basis| grant.covers(basis.purposes, at))
 }
 
 fn identifier(cluster: &Cluster, node: usize) -> Option<IdentifierView> {
@@ -217,7 +289,7 @@ fn identifier(cluster: &Cluster, node: usize) -> Option<IdentifierView> {
 }
 
 fn traits(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Box<RawValue>> {
-    let visible = folded.traits.iter().filter(|(_, (_, basis))| covered(grant, *basis));
+    let visible = folded.traits.iter().filter(|(_, ((_, word), basis))| covered(grant, *basis, word.at));
     visible
         .filter(|(_, ((entry, _), _))| entry.value.as_ref() != "null")
         .filter_map(|(name, ((entry, _), _))| {
@@ -231,15 +303,15 @@ fn accounts(folded: &Folded<'_>, grant: &Grant) -> Vec<AccountView> {
     let mut accounts: Vec<AccountView> = Vec::new();
     for (membership, basis) in &folded.memberships {
         let is_known = accounts.iter().any(|known| known.account_id == membership.value.as_ref());
-        if covered(grant, *basis) && !is_known {
+        if covered(grant, *basis, membership.since) && !is_known {
             accounts.push(AccountView { account_id: membership.value.to_string(), since: membership.since });
         }
     }
     accounts
 }
 
-fn provenance(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Provenance> {
-    let words = folded.traits.iter().filter(|(_, (_, basis))| covered(grant, *basis));
+fn provenance(folded: &Folded<'_>, grant: &Grant, purposes: &Purposes) -> BTreeMap<String, Provenance> {
+    let words = folded.traits.iter().filter(|(_, ((_, word), basis))| covered(grant, *basis, word.at));
     words
         .filter_map(|(name, ((_, assertion), basis))| {
             let basis = (*basis)?;
@@ -249,7 +321,7 @@ fn provenance(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Provenance
                 source: basis.source.clone(),
                 party: basis.party,
                 category: basis.category,
-                purposes: basis.purposes.clone(),
+                purposes: purposes.names_of(basis.purposes).cloned().collect(),
             };
             Some(((*name).to_owned(), provenance))
         })
@@ -259,7 +331,7 @@ fn provenance(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Provenance
 fn event_counts(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, EventCountView> {
     let mut counts: BTreeMap<String, EventCountView> = BTreeMap::new();
     for (event, basis) in &folded.events {
-        if !covered(grant, *basis) {
+        if !covered(grant, *basis, event.last_at) {
             continue;
         }
         counts

@@ -27,11 +27,17 @@ pub enum Table {
     Outbox = 6,
     /// Dead letters. Not part of the state hash.
     DeadLetter = 7,
+    /// Accounts of the admin API.
+    Account = 8,
+    /// Data-subject requests.
+    Request = 9,
+    /// Erasures that were ordered: who, as fragments only.
+    Erasure = 10,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -39,9 +45,21 @@ impl Table {
         Self::Count,
         Self::Outbox,
         Self::DeadLetter,
+        Self::Account,
+        Self::Request,
+        Self::Erasure,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 5] = [Self::Cluster, Self::Seen, Self::Reject, Self::Workspace, Self::Count];
+    pub const STATE: [Self; 8] = [
+        Self::Cluster,
+        Self::Seen,
+        Self::Reject,
+        Self::Workspace,
+        Self::Count,
+        Self::Account,
+        Self::Request,
+        Self::Erasure,
+    ];
 }
 
 /// Names one value: a table and up to 22 bytes. Ordered by table, then by the bytes as unsigned, then length.

@@ -56,6 +56,7 @@ mod tests {
     fn event(clock: &ManualClock, n: u32) -> Record {
         let body = format!(r#"{{"userId":"u{}","event":"Seen","messageId":"m{n}"}}"#, n % 7);
         Record::Ingest {
+            gpc: false,
             source: SourceName::parse("web").unwrap(),
             received_at: clock.now(),
             request_id: RequestId(u128::from(n)),

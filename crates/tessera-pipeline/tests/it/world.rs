@@ -79,6 +79,7 @@ impl World {
     pub(crate) fn post(&mut self, source: &str, entrance: Entrance, body: &str) {
         self.requests += 1;
         self.append(&Record::Ingest {
+            gpc: false,
             source: SourceName::parse(source).unwrap(),
             received_at: self.clock.now(),
             request_id: RequestId(self.requests),

@@ -228,10 +228,10 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
 }
 
 fn parse_purpose(rules: &Rules, text: &str) -> Result<PurposeName, ApiError> {
-    let declared = PurposeName::parse(text).ok().filter(|name| rules.purposes.contains_key(name));
+    let declared = PurposeName::parse(text).ok().filter(|name| rules.purposes.get(name).is_some());
     declared.ok_or_else(|| {
         let text: String = text.chars().take(80).collect();
-        let known: Vec<&str> = rules.purposes.keys().map(PurposeName::as_str).collect();
+        let known: Vec<&str> = rules.purposes.iter().map(|known| known.document.name.as_str()).collect();
         ApiError::bad(format!("purpose `{text}` is not declared"), format!("declared: {}", known.join(", ")))
     })
 }

@@ -89,7 +89,7 @@ fn submission(id: RejectId, row: &RejectRow) -> Result<Submitted, ApiError> {
     // Message ids that the sender left out are derived from this, so a replay that broke off and is ordered
     // again counts once.
     let request_id = RequestId(u128::from(id.position) << 64 | u128::from(id.index));
-    Ok(Submitted { source: row.source.clone(), entrance, request_id, body: Bytes::from(body) })
+    Ok(Submitted { source: row.source.clone(), entrance, request_id, gpc: row.gpc, body: Bytes::from(body) })
 }
 
 fn entrance(call: &str) -> Option<Entrance> {

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tessera_connect::connector;
-use tessera_model::{DestinationDocument, Document, Operation, Problem, Rules, Workspace};
-use tessera_pipeline::{Courier, Progress};
+use tessera_model::{DestinationDocument, Document, Problem, Rules, Workspace};
+use tessera_pipeline::{Courier, Progress, sealed_apply};
 use tessera_store::{Log, Position, Store};
 use utoipa::ToSchema;
 
@@ -126,8 +126,9 @@ async fn change<L: Log, S: Store>(
     if diff.added.is_empty() && diff.changed.is_empty() && diff.removed.is_empty() {
         return Ok(diff);
     }
-    let documents = workspace.documents().cloned().collect();
-    let position = app.order(Operation::Apply { documents }).await?;
+    let documents: Vec<Document> = workspace.documents().cloned().collect();
+    // Sealed: they hold write keys and secrets.
+    let position = app.order(sealed_apply(&app.parts.key, &documents)?).await?;
     let settled = app.settle(position).await;
     let (progress, courier) = (Arc::clone(&app.parts.progress), Arc::clone(&app.parts.courier));
     // Holds no way into the log: the server can stop meanwhile.
@@ -185,7 +186,7 @@ fn plan(rules: &Rules, documents: Vec<Value>, prune: bool) -> Result<Workspace, 
         rules.workspace.documents().filter(|known| !prune && !is_named(known)).cloned().collect();
     let workspace = Workspace::new(kept.into_iter().chain(documents)).map_err(ApiError::Workspace)?;
     workspace.check_change_from(&rules.workspace).map_err(ApiError::Workspace)?;
-    let rules = Rules::new(rules.version.saturating_add(1), workspace).map_err(ApiError::Workspace)?;
+    let rules = rules.next(workspace, tessera_model::Timestamp::MAX).map_err(ApiError::Workspace)?;
     let problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
     if problems.is_empty() { Ok(rules.workspace) } else { Err(ApiError::Workspace(problems)) }
 }

@@ -71,9 +71,7 @@ pub(crate) async fn source_config<L: Log, S: Store>(
     let name = source.name.as_str();
     let key = match rules.workspace.get("Source", name) {
         Some(Document::Source(document)) => document.write_key.reveal(),
-        Some(Document::Purpose(_) | Document::Namespace(_) | Document::Destination(_)) | None => {
-            return Err(ApiError::WriteKey);
-        }
+        Some(_) | None => return Err(ApiError::WriteKey),
     };
     let config = json!({
         "source": {

@@ -172,7 +172,13 @@ pub(crate) async fn ingest<L: Log, S: Store>(
         return Err(ApiError::Overloaded);
     }
     let request_id = RequestId(rand::random());
-    let submitted = Submitted { source: source.name.clone(), entrance, request_id, body };
+    let submitted = Submitted {
+        source: source.name.clone(),
+        entrance,
+        request_id,
+        gpc: has_opted_out(&head.headers),
+        body,
+    };
     let (record, parsed) = submitted.parse(&app, &rules);
     let answer = answer(entrance, &parsed);
     // A body that is refused is appended as well: the pipeline keeps its rejects.
@@ -185,20 +191,27 @@ pub(crate) struct Submitted {
     pub(crate) source: SourceName,
     pub(crate) entrance: Entrance,
     pub(crate) request_id: RequestId,
+    pub(crate) gpc: bool,
     pub(crate) body: Bytes,
 }
 
 impl Submitted {
     /// The record, and what its body turned out to be under `rules`.
     pub(crate) fn parse<L: Log, S: Store>(self, app: &App<L, S>, rules: &Rules) -> (Record, Parsed) {
-        let Self { source, entrance, request_id, body } = self;
+        let Self { source, entrance, request_id, gpc, body } = self;
         let clock = &app.parts.clock;
         let (received_at, start) = (clock.now(), clock.monotonic_nanos());
-        let context = ParseContext { rules, key: &app.parts.key, source: &source, received_at, request_id };
+        let key = &app.parts.key;
+        let context = ParseContext { rules, key, source: &source, received_at, request_id, gpc };
         let parsed = parse_body(&body, entrance, &context);
         app.parts.metrics.add(Stage::Parse, clock.monotonic_nanos().saturating_sub(start));
-        (Record::Ingest { source, received_at, request_id, entrance, body }, parsed)
+        (Record::Ingest { source, received_at, request_id, entrance, gpc, body }, parsed)
     }
+}
+
+/// Global Privacy Control: the header says `1`, exactly.
+fn has_opted_out(headers: &axum::http::HeaderMap) -> bool {
+    headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1")
 }
 
 /// Appends a parsed record and waits until it is durable.

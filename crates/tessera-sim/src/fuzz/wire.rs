@@ -54,6 +54,7 @@ impl Wire {
             source: &self.source,
             received_at,
             request_id: RequestId(7),
+            gpc: false,
         };
         let parsed = parse_body(body, entrance, &context);
         // A replay parses a copy.
@@ -63,6 +64,7 @@ impl Wire {
             source: self.source.clone(),
             received_at,
             request_id: RequestId(7),
+            gpc: false,
             entrance,
             body: body.clone(),
         };
@@ -131,9 +133,11 @@ fn accepted(event: &Event, received_at: Timestamp) -> Result<String, Broken> {
 fn traits_of(event: &Event) -> &[Trait] {
     match &event.call {
         Call::Identify { traits } | Call::Group { traits, .. } => traits,
-        Call::Track { .. } | Call::Page { .. } | Call::Screen { .. } | Call::Alias { .. } | Call::Consent => {
-            &[]
-        }
+        Call::Track { .. }
+        | Call::Page { .. }
+        | Call::Screen { .. }
+        | Call::Alias { .. }
+        | Call::Consent { .. } => &[],
     }
 }
 
@@ -174,6 +178,7 @@ impl Fuzzed for Wire {
             seeds.extend(record.encode().ok().map(|bytes| tagged(RECORD, &bytes)));
         }
         let record = Record::Ingest {
+            gpc: false,
             source: self.source.clone(),
             received_at: Timestamp::from_millis(START_MILLIS),
             request_id: RequestId(u128::MAX),

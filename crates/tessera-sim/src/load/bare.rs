@@ -48,6 +48,7 @@ pub fn run(folder: &Path, seconds: u64) -> anyhow::Result<()> {
                 source: &source,
                 received_at: clock.now(),
                 request_id: RequestId(0),
+                gpc: false,
             };
             let begun = clock.monotonic_nanos();
             let parsed = parse_body(&bytes, Entrance::Batch, &context)
@@ -58,6 +59,7 @@ pub fn run(folder: &Path, seconds: u64) -> anyhow::Result<()> {
                 source: source.clone(),
                 received_at: clock.now(),
                 request_id: RequestId(0),
+                gpc: false,
                 entrance: Entrance::Batch,
                 body: bytes,
             };

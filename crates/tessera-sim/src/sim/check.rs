@@ -109,7 +109,11 @@ struct Reader<'a, S> {
 
 impl<'a, S: Store> Reader<'a, S> {
     fn new(store: &'a S, now: Timestamp) -> Checked<Self> {
-        Ok(Self { store, rules: load_rules(store).map_err(Violation::of("read the workspace"))?, now })
+        Ok(Self {
+            store,
+            rules: load_rules(store, &hash_key()).map_err(Violation::of("read the workspace"))?,
+            now,
+        })
     }
 
     /// What the profile of an address shows; `None` when no purpose permits anything.

@@ -99,8 +99,18 @@ impl Expected {
             Operation::CloseReject { position, index } => {
                 self.rejects.remove(&RejectId { position: *position, index: *index });
             }
-            // The same workspace again, and nobody orders splits here.
-            Operation::Apply { .. } | Operation::Split { .. } => {}
+            // The same workspace again, and nobody orders anything else here.
+            Operation::Apply { .. }
+            | Operation::ApplySealed { .. }
+            | Operation::Consents { .. }
+            | Operation::Rectify { .. }
+            | Operation::Erase { .. }
+            | Operation::LiftErasure { .. }
+            | Operation::Expire { .. }
+            | Operation::PutAccount { .. }
+            | Operation::RemoveAccount { .. }
+            | Operation::PutRequest { .. }
+            | Operation::Split { .. } => {}
         }
     }
 

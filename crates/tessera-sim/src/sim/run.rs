@@ -262,7 +262,8 @@ impl Run {
             self.attempts += 1;
             let source = SourceName::parse(request.source.name()).map_err(Violation::of("name a source"))?;
             let (request_id, body) = (RequestId(self.attempts), request.body.clone());
-            let record = Record::Ingest { source, received_at, request_id, entrance: request.entrance, body };
+            let (entrance, gpc) = (request.entrance, false);
+            let record = Record::Ingest { source, received_at, request_id, entrance, gpc, body };
             let load = Load::Request { request: Arc::clone(request), received_at: received_at.as_millis() };
             items.push((record, load));
         }
@@ -466,13 +467,15 @@ fn hash(store: &impl Store) -> Checked<StateHash> {
 
 /// Parses every other record at once, as the server does, with the rules in force at that moment.
 fn parse(machine: &Machine, item: &mut Item) {
-    let Record::Ingest { source, received_at, request_id, entrance, body } = &item.record else { return };
+    let Record::Ingest { source, received_at, request_id, entrance, gpc, body } = &item.record else {
+        return;
+    };
     if request_id.0 % 2 == 0 {
         return;
     }
     let rules = machine.pipeline.rules().load_full();
     let key = hash_key();
-    let context =
-        ParseContext { rules: &rules, key: &key, source, received_at: *received_at, request_id: *request_id };
+    let (received_at, request_id) = (*received_at, *request_id);
+    let context = ParseContext { rules: &rules, key: &key, source, received_at, request_id, gpc: *gpc };
     item.parsed = Some((rules.version, parse_body(body, *entrance, &context)));
 }

@@ -1,0 +1,120 @@
+//! Who an erasure means, wherever they are mentioned.
+
+use std::collections::BTreeSet;
+
+use tessera_model::{Call, Event, FragmentId, HashKey, Rules};
+use tessera_store::{Change, Key, Store, Table};
+
+use crate::outbox::OutboxRow;
+use crate::reject_row::RejectRow;
+use crate::{DeadLetter, PipelineError};
+
+/// The people of an erasure, known by the keyed hashes of their identifiers alone: whatever text is at hand, its words
+/// are hashed as each namespace would and looked up.
+#[derive(Debug)]
+pub struct Mentions<'a> {
+    fragments: BTreeSet<FragmentId>,
+    rules: &'a Rules,
+    key: &'a HashKey,
+}
+
+impl<'a> Mentions<'a> {
+    /// Of the people with these identifiers.
+    #[must_use]
+    pub fn new(fragments: &[FragmentId], rules: &'a Rules, key: &'a HashKey) -> Self {
+        Self { fragments: fragments.iter().copied().collect(), rules, key }
+    }
+
+    /// Whether the fragment is one of theirs.
+    #[must_use]
+    pub fn is_of(&self, id: FragmentId) -> bool {
+        self.fragments.contains(&id)
+    }
+
+    /// Whether the event is about one of them.
+    #[must_use]
+    pub fn in_event(&self, event: &Event) -> bool {
+        let previous = if let Call::Alias { previous } = &event.call { previous.as_slice() } else { &[] };
+        event.identifiers.iter().chain(previous).any(|identified| self.is_of(identified.id))
+    }
+
+    /// Whether a text that is no event, JSON or not, names one of them.
+    #[must_use]
+    pub fn in_text(&self, text: &str) -> bool {
+        match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(value) => self.in_value(&value),
+            Err(_) => words(text).any(|word| self.is_identifier(word)),
+        }
+    }
+
+    fn in_value(&self, value: &serde_json::Value) -> bool {
+        use serde_json::Value;
+        match value {
+            Value::Null | Value::Bool(_) => false,
+            Value::Number(number) => self.is_identifier(&number.to_string()),
+            Value::String(text) => {
+                self.is_identifier(text) || words(text).any(|word| self.is_identifier(word))
+            }
+            Value::Array(values) => values.iter().any(|value| self.in_value(value)),
+            Value::Object(members) => members.values().any(|value| self.in_value(value)),
+        }
+    }
+
+    fn is_identifier(&self, text: &str) -> bool {
+        let identify =
+            |namespace: &tessera_model::PreparedNamespace| namespace.identify(self.key, text).ok().flatten();
+        self.rules
+            .namespaces
+            .ordered()
+            .iter()
+            .filter_map(identify)
+            .any(|identified| self.is_of(identified.id))
+    }
+}
+
+/// The parts of a text that may be identifiers.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | ':' | '|')))
+        .map(|word| word.trim_matches(['.', ':', '-']))
+        .filter(|word| !word.is_empty())
+}
+
+/// The removal of every row that waits, lies dead, was refused or remembers something about them.
+pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<Vec<Change>, PipelineError> {
+    let mut changes = Vec::new();
+    for table in [Table::Outbox, Table::DeadLetter, Table::Reject] {
+        let mut after: Option<Key> = None;
+        loop {
+            let rows = store.scan(table, after.as_ref().map(Key::id), 1000)?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(*last);
+            for (key, value) in rows {
+                if names(table, &value, mentions)? {
+                    changes.push(Change { key, before: Some(value), after: None });
+                }
+            }
+        }
+    }
+    for id in &mentions.fragments {
+        let pages = store.scan(Table::Seen, Some(&id.0), 256)?;
+        let own = pages.into_iter().take_while(|(key, _)| key.id().starts_with(&id.0));
+        changes.extend(own.map(|(key, value)| Change { key, before: Some(value), after: None }));
+    }
+    Ok(changes)
+}
+
+fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, PipelineError> {
+    let of_row = |row: &OutboxRow| mentions.is_of(row.owner) || mentions.in_text(&row.json);
+    Ok(match table {
+        Table::Outbox => of_row(&OutboxRow::decode(value)?),
+        Table::DeadLetter => of_row(&DeadLetter::decode(value)?.row),
+        Table::Reject => mentions.in_text(&RejectRow::decode(value)?.payload),
+        Table::Cluster
+        | Table::Seen
+        | Table::Workspace
+        | Table::Count
+        | Table::Account
+        | Table::Request
+        | Table::Erasure => false,
+    })
+}

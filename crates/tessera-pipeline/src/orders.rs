@@ -1,0 +1,243 @@
+//! What people order about people: splits, consent, rectification, erasure, the end of data whose purposes are over.
+//! Pure, as all of applying is.
+
+use std::collections::BTreeSet;
+
+use tessera_model::{
+    ConsentOrder, FragmentId, Json, MessageId, MessageKey, Operation, PurposeSet, Reject, SourceName,
+    Timestamp, Trait,
+};
+use tessera_policy::{ConsentRecord, covering, is_in_time};
+use tessera_profile::{Basis, Cluster};
+
+use crate::apply::{Application, as_u64, profiles};
+use crate::{PipelineError, RejectId, RejectRow};
+
+/// The source that words of officers and requests are kept under.
+pub const OFFICE: &str = "tessera";
+
+impl Application<'_> {
+    /// Applies an order that concerns rows; the workspace is the pipeline's own business.
+    pub(crate) fn operation(
+        &mut self,
+        operation: &Operation,
+        at: Timestamp,
+        position: u64,
+    ) -> Result<(), PipelineError> {
+        match operation {
+            Operation::Split { fragments, .. } => self.split(fragments, at),
+            Operation::Consents { fragments, words } => self.words(fragments, words, at),
+            Operation::Rectify { fragment, traits, .. } => self.rectify(*fragment, traits, at, position),
+            Operation::Erase { fragments, .. } => self.erase(fragments, at),
+            Operation::LiftErasure { fragments } => {
+                for id in fragments.iter().filter(|id| self.view.is_erased(**id)).copied().collect::<Vec<_>>()
+                {
+                    self.view.bury(id, None);
+                }
+            }
+            Operation::Expire { fragments } => self.expire(fragments, at),
+            Operation::Reject { source, code, reason, payload, is_cut, line } => {
+                let mut row =
+                    RejectRow::of(&Reject::new(*code, reason.clone(), payload.as_bytes()), source, at);
+                row.is_cut |= is_cut;
+                row.line = *line;
+                self.reject(RejectId { position, index: 0 }, &row)?;
+            }
+            Operation::Apply { .. }
+            | Operation::ApplySealed { .. }
+            | Operation::CloseReject { .. }
+            | Operation::PutAccount { .. }
+            | Operation::RemoveAccount { .. }
+            | Operation::PutRequest { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes fragments out of the profile they share with others.
+    fn split(&mut self, fragments: &[FragmentId], at: Timestamp) {
+        let namespaces = &self.settings.rules.namespaces;
+        let Some(root) = fragments.first().and_then(|id| self.view.root(*id)) else { return };
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let Some(node) = fragments.first().and_then(|id| cluster.find(*id)) else { return };
+        let before = profiles(cluster);
+        if cluster.split(node, &fragments.iter().copied().collect(), at) {
+            cluster.resolve(|namespace| namespaces.limit(namespace));
+            let (after, own) = (profiles(cluster), cluster.profile_id(node));
+            self.tell_of(&before, &after, own);
+        }
+    }
+
+    /// Puts words on every fragment of the people meant.
+    fn words(&mut self, fragments: &[FragmentId], words: &[ConsentOrder], at: Timestamp) {
+        let Ok(source) = SourceName::parse(OFFICE) else { return };
+        let purposes = &self.settings.rules.purposes;
+        let mut records = Vec::with_capacity(words.len());
+        for word in words {
+            let purpose = match &word.purpose {
+                None if word.status.is_personal() => None,
+                Some(name) if !word.status.is_personal() => match purposes.get(name) {
+                    Some(purpose) => Some(purpose.id),
+                    None => continue,
+                },
+                None | Some(_) => continue,
+            };
+            let said_at = word.at.unwrap_or(at).min(at);
+            records.push(ConsentRecord {
+                purpose,
+                status: word.status,
+                expression: word.expression,
+                version: word
+                    .version
+                    .or_else(|| purpose.map(|id| purposes.version_at(id, said_at)))
+                    .unwrap_or(0),
+                first_at: said_at,
+                last_at: said_at,
+                source: source.clone(),
+                how: word.how.as_deref().map(Into::into),
+                evidence: word.evidence.as_deref().map(Into::into),
+            });
+        }
+        for id in fragments {
+            let Some(root) = self.view.root(*id) else { continue };
+            let Some(cluster) = self.view.cluster_mut(root) else { continue };
+            let Some(node) = cluster.find(*id) else { continue };
+            let nodes: Vec<usize> = cluster.component(node).map(|(at, _)| at).collect();
+            for node in nodes {
+                if let Some(fragment) = cluster.fragment_mut(node) {
+                    records.iter().for_each(|record| fragment.consent(record.clone()));
+                }
+            }
+        }
+    }
+
+    /// Puts traits right in the fragment that holds each, or in the one named.
+    fn rectify(
+        &mut self,
+        id: FragmentId,
+        traits: &std::collections::BTreeMap<String, serde_json::Value>,
+        at: Timestamp,
+        position: u64,
+    ) {
+        let (Some(root), Ok(source)) = (self.view.root(id), SourceName::parse(OFFICE)) else { return };
+        let Ok(message) = MessageId::parse(&format!("rectification-{position}")) else { return };
+        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let Some(node) = cluster.find(id) else { return };
+        for (name, value) in traits {
+            let holders: Vec<(usize, Basis)> = holders(cluster, node, name);
+            let Ok(json) = Json::parse(value.to_string()) else { continue };
+            let right = [Trait { name: name.as_str().into(), value: json }];
+            for (holder, basis) in holders {
+                let basis = Basis { source: source.clone(), ..basis };
+                if let Some(fragment) = cluster.fragment_mut(holder) {
+                    fragment.rectify(&right, &basis, at, MessageKey::from(&message));
+                }
+            }
+        }
+    }
+
+    /// Takes the people meant out of the state, and marks each of their identifiers.
+    fn erase(&mut self, fragments: &[FragmentId], at: Timestamp) {
+        for id in fragments {
+            self.erase_one(*id, at);
+            // Also one that was never seen: what comes of it later is not kept.
+            self.view.bury(*id, Some(at));
+        }
+    }
+
+    fn erase_one(&mut self, id: FragmentId, at: Timestamp) {
+        let namespaces = &self.settings.rules.namespaces;
+        let Some(root) = self.view.root(id) else { return };
+        let Some(mut cluster) = self.view.take(root) else { return };
+        let Some(node) = cluster.find(id) else { return };
+        let before = profiles(&cluster);
+        let gone: BTreeSet<FragmentId> = cluster
+            .component(node)
+            .filter_map(|(at, _)| cluster.graph().nodes().get(at).map(|node| node.id))
+            .collect();
+        cluster.remove(&gone);
+        cluster.resolve(|namespace| namespaces.limit(namespace));
+        let after = profiles(&cluster);
+        for id in &gone {
+            self.view.bury(*id, Some(at));
+        }
+        // Who stays is found straight, for the way there may have led over what went.
+        let stay: Vec<FragmentId> = cluster.ids().collect();
+        if let Some((root, others)) = stay.split_first() {
+            self.view.put(*root, cluster);
+            for other in others {
+                self.view.point(*other, *root);
+            }
+        }
+        let totals = self.view.totals_mut();
+        totals.erased += 1;
+        totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
+        totals.identifiers = totals.identifiers.saturating_sub(as_u64(gone.len()));
+    }
+
+    /// Removes what no purpose covers any more. A purpose covers data that serves it as long as it permits to keep it,
+    /// and its time is not over.
+    fn expire(&mut self, fragments: &[FragmentId], now: Timestamp) {
+        let purposes = &self.settings.rules.purposes;
+        let mut removed = 0;
+        for id in fragments {
+            let Some((cluster, node)) = self.view.root(*id).and_then(|root| {
+                let cluster = self.view.cluster_mut(root)?;
+                let node = cluster.find(*id)?;
+                Some((cluster, node))
+            }) else {
+                continue;
+            };
+            let covered = kept_purposes(cluster, node, purposes, now);
+            let nodes: Vec<usize> = cluster.component(node).map(|(at, _)| at).collect();
+            for node in nodes {
+                if let Some(fragment) = cluster.fragment_mut(node) {
+                    removed += fragment.retain(|basis, at| is_kept(purposes, covered, basis, at, now));
+                }
+            }
+        }
+        self.view.totals_mut().expired += as_u64(removed);
+    }
+}
+
+fn holders(cluster: &Cluster, node: usize, name: &str) -> Vec<(usize, Basis)> {
+    let of = |fragment: &tessera_profile::Fragment| {
+        let (_, word) = fragment.traits.iter().find(|(entry, _)| entry.name.as_ref() == name)?;
+        fragment.basis_of(word.basis).cloned()
+    };
+    let found: Vec<(usize, Basis)> =
+        cluster.component(node).filter_map(|(at, fragment)| Some((at, of(fragment)?))).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    // A trait that nobody has said yet stands on the ground of whatever else is known.
+    let any = cluster.component(node).find_map(|(at, f)| f.bases().first().map(|basis| (at, basis.clone())));
+    any.into_iter().collect()
+}
+
+/// The purposes that permit to keep the data of a profile.
+pub(crate) fn kept_purposes(
+    cluster: &Cluster,
+    node: usize,
+    purposes: &tessera_model::Purposes,
+    now: Timestamp,
+) -> PurposeSet {
+    let all = purposes.iter().map(|purpose| purpose.id).collect();
+    let fragments = cluster.component(node).map(|(_, fragment)| &fragment.consents);
+    covering(purposes, all, fragments, now).0
+}
+
+/// Whether a value on this basis and of this time is still covered.
+pub(crate) fn is_kept(
+    purposes: &tessera_model::Purposes,
+    covered: PurposeSet,
+    basis: &Basis,
+    at: Timestamp,
+    now: Timestamp,
+) -> bool {
+    basis
+        .purposes
+        .and(covered)
+        .iter()
+        .filter_map(|id| purposes.by_id(id))
+        .any(|purpose| is_in_time(purpose, at, now))
+}
