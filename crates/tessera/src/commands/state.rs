@@ -134,7 +134,7 @@ fn keep_cursors(
             "the old store cannot be read: deliveries up to now count as made (--repeat-deliveries makes them again), dead letters are lost",
         );
     }
-    let rules = load_rules(fresh)?;
+    let rules = load_rules(fresh, &data.key)?;
     for document in rules.workspace.documents() {
         let Document::Destination(destination) = document else { continue };
         let name = format!("delivery/{}", destination.name);

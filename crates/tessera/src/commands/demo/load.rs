@@ -45,10 +45,7 @@ impl<'a> Loader<'a> {
                 Document::Source(found) if found.name.as_str() == source.name() => {
                     Some((source, found.write_key.reveal().to_owned()))
                 }
-                Document::Purpose(_)
-                | Document::Source(_)
-                | Document::Namespace(_)
-                | Document::Destination(_) => None,
+                _ => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();

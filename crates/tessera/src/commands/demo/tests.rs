@@ -48,6 +48,7 @@ fn parsed(rules: &Rules, made: &Made) -> Result<Event, tessera_model::Reject> {
         source: &SourceName::parse(made.source.name()).unwrap(),
         received_at: Timestamp::from_millis(1_800_000_000_000),
         request_id: RequestId(1),
+        gpc: false,
     };
     let body = Bytes::from(format!("{{\"batch\":[{}]}}", made.json));
     parse_body(&body, Entrance::Batch, &context).unwrap().remove(0)
