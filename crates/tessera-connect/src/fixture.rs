@@ -1,12 +1,11 @@
 //! Deliveries for this crate's tests.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tessera_model::{DestinationName, LegalBasis, PurposeDocument, PurposeName, SourceName, Timestamp};
-use tessera_policy::{Permitted, decide};
+use tessera_model::{DestinationName, Document, Rules, SourceName, Timestamp, Workspace};
+use tessera_policy::{Act, Permitted, decide};
 
 use crate::{Context, Delivery};
 
@@ -21,20 +20,13 @@ pub(crate) fn context(folder: &Path) -> Context {
 }
 
 pub(crate) fn permitted(delivery: Delivery) -> Permitted<Delivery> {
-    let purpose = PurposeName::parse("service").unwrap();
-    let document = PurposeDocument {
-        kind: Default::default(),
-        name: purpose.clone(),
-        version: 1,
-        basis: LegalBasis::Contract,
-        description: String::new(),
-        notice: BTreeMap::new(),
-        jurisdictions: Vec::new(),
-        retention_days: None,
-        consent_valid_days: None,
-    };
-    let permit = decide(&document, [], Timestamp::parse(NOW).unwrap()).unwrap();
-    permit.seal(delivery, [&purpose]).unwrap()
+    let service = r#"{"kind":"Purpose","name":"service","basis":"contract"}"#;
+    let documents: Vec<Document> = vec![serde_json::from_str(service).unwrap()];
+    let rules = Rules::new(1, Workspace::new(documents).unwrap()).unwrap();
+    let purpose = rules.purposes.iter().next().unwrap();
+    let now = Timestamp::parse(NOW).unwrap();
+    let permit = decide(purpose, Act::Use, [], now).unwrap();
+    permit.seal(delivery, [purpose.id].into_iter().collect(), now).unwrap()
 }
 
 /// The delivery at `position`, which arrived `position` seconds after some start.

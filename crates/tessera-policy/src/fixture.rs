@@ -1,9 +1,7 @@
 //! Purposes for this crate's own tests.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use tessera_model::{Document, Purpose, PurposeId, PurposeName, Purposes, Rules, Workspace};
+use tessera_model::{Document, PurposeId, Purposes, Rules, Workspace};
 
 /// The purposes of these documents, each given without `kind`.
 pub(crate) fn purposes(documents: &[Value]) -> Purposes {
@@ -16,13 +14,6 @@ pub(crate) fn purposes(documents: &[Value]) -> Purposes {
         })
         .collect();
     Rules::new(1, Workspace::new(documents).unwrap()).unwrap().purposes
-}
-
-/// The purpose of one document, given without `kind` and `name`: it is called `p`.
-pub(crate) fn purpose(document: Value) -> Arc<Purpose> {
-    let mut document = document;
-    document["name"] = json!("p");
-    Arc::clone(purposes(&[document]).get(&PurposeName::parse("p").unwrap()).unwrap())
 }
 
 /// The numbers of purposes with these names, which must be in alphabetical order.

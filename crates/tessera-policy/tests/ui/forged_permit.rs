@@ -1,8 +1,10 @@
-use tessera_model::{LegalBasis, PurposeName};
+use std::sync::Arc;
+
+use tessera_model::{Purpose, Timestamp};
 use tessera_policy::Permit;
 
-fn forge(purpose: PurposeName) -> Permit {
-    Permit { purpose, version: 1, basis: LegalBasis::Contract }
+fn forge(purpose: Arc<Purpose>) -> Permit {
+    Permit { purpose, proof: None, decided_at: Timestamp::MIN }
 }
 
 fn main() {}
