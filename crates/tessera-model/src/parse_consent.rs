@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::event::Identified;
 use crate::parse::{Entries, Problem, json_problem, timestamp};
 use crate::{
-    ClaimOf, ConsentClaim, ConsentStatus, Expression, NAME_BYTES_MAX, ParseContext, RejectCode, SourceRules,
-    SubscriptionClaim, SubscriptionState, TRAITS_MAX, Timestamp, pick, wire,
+    ClaimOf, ConsentClaim, ConsentStatus, Expression, NAME_BYTES_MAX, ParseContext, PurposeId, RejectCode,
+    SourceRules, SubscriptionClaim, SubscriptionState, TRAITS_MAX, Timestamp, pick, wire,
 };
 
 /// Longest reference to a form or a proof, in bytes.
@@ -59,6 +59,12 @@ impl<'a> Statements<'a> {
         if let Some(consent) = details.consent {
             if let Some(preferences) = pick(consent, "categoryPreferences") {
                 self.categories(preferences, "context.consent.categoryPreferences")?;
+            }
+            if let Some(text) = pick(consent, "tcf") {
+                self.tcf(text)?;
+            }
+            if let Some(text) = pick(consent, "gpp") {
+                self.gpp(text)?;
             }
         }
         for state in [call.consent_state, details.consent_state].into_iter().flatten() {
@@ -185,6 +191,51 @@ impl<'a> Statements<'a> {
             if state.consented {
                 self.opt_out("mparticle ccpa");
             }
+        }
+        Ok(())
+    }
+
+    fn tcf(&mut self, raw: &RawValue) -> Result<(), Problem> {
+        const FIELD: &str = "context.consent.tcf";
+        let text: wire::Text<'_> = serde_json::from_str(raw.get()).map_err(in_field(FIELD))?;
+        match tessera_iab::tcf(text.as_str()) {
+            Ok(tcf) => self.tcf_claims(&tcf),
+            Err(error) => return Err(wrong(FIELD, &error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// A TCF purpose that we have consent for is a yes to the purpose it stands for, any other a no.
+    fn tcf_claims(&mut self, tcf: &tessera_iab::Tcf) {
+        let Some(source) = self.source else { return };
+        if tcf.flaw().is_some() {
+            // Not a string that anybody may rely on: it says neither yes nor no.
+            self.claim(ClaimOf::Unknown, ConsentStatus::Given, None);
+            return;
+        }
+        let vendor_agrees = source.tcf_vendor.is_none_or(|vendor| tcf.vendor_consents.contains(vendor));
+        let said: Vec<(PurposeId, bool)> = source
+            .tcf_purposes
+            .iter()
+            .map(|(number, id)| (*id, vendor_agrees && tcf.purposes_consent.contains(*number)))
+            .collect();
+        for (id, is_yes) in said {
+            let status = if is_yes { ConsentStatus::Given } else { ConsentStatus::Refused };
+            self.claim(ClaimOf::Purpose(id), status, Some("IAB TCF"));
+        }
+    }
+
+    fn gpp(&mut self, raw: &RawValue) -> Result<(), Problem> {
+        const FIELD: &str = "context.consent.gpp";
+        let text: wire::Text<'_> = serde_json::from_str(raw.get()).map_err(in_field(FIELD))?;
+        let gpp = tessera_iab::gpp(text.as_str()).map_err(|error| wrong(FIELD, &error.to_string()))?;
+        if let Some(tcf) = gpp.tcf_eu() {
+            self.tcf_claims(tcf);
+        }
+        let answers = [gpp.sale_opt_out(), gpp.sharing_opt_out(), gpp.targeted_advertising_opt_out()];
+        let is_opted_out = answers.contains(&Some(tessera_iab::Answer::OptedOut)) || gpp.gpc() == Some(true);
+        if is_opted_out {
+            self.opt_out("IAB GPP");
         }
         Ok(())
     }

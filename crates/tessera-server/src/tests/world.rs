@@ -21,8 +21,8 @@ use tessera_pipeline::{
     AppenderOptions, Courier, CourierOptions, Pipeline, PipelineMetrics, PipelineOptions, Progress, Runner,
 };
 use tessera_store::{
-    Bounds, Clock, Entry, Log, LogError, ManualClock, MemoryLog, MemoryStore, Position, Replace,
-    Retention, Rewritten,
+    Bounds, Clock, Entry, Log, LogError, ManualClock, MemoryLog, MemoryStore, Position, Replace, Retention,
+    Rewritten,
 };
 use tokio::sync::broadcast;
 use tower::ServiceExt;
