@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PurposeName, Timestamp};
+use crate::{Label, PurposeName, Timestamp};
 
 /// Whether an account signs in with a password or carries a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct StoredAccount {
     /// The purposes it may see data for; empty: as its role says.
     #[serde(default)]
     pub purposes: Vec<PurposeName>,
+    /// Labels that it sees beyond its role.
+    #[serde(default)]
+    pub labels: Vec<Label>,
     /// A hash of the token or password, never the thing itself.
     pub credential_hash: String,
     /// When it was made.

@@ -13,6 +13,8 @@ use tessera_policy::Denial;
 use tessera_store::LogError;
 use utoipa::ToSchema;
 
+use crate::access::{Action, ErrorCode, Role};
+
 /// Why a request was not served. Messages never quote personal data or payloads.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -20,6 +22,22 @@ pub(crate) enum ApiError {
     WriteKey,
     #[error("the admin token is missing or wrong")]
     AdminToken,
+    #[error("name or password is wrong")]
+    SignIn,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the role `{}` may not: {}", role.as_str(), action.meaning())]
+    Role { role: Role, action: Action },
+    #[error("this role looks people up by an identifier only")]
+    NeedsIdentifier,
+    #[error("too many failed attempts")]
+    LockedOut { seconds: u64 },
+    #[error("too many requests in a short time")]
+    TooFast { seconds: u64 },
+    #[error("{what}")]
+    Account { what: String, hint: String },
+    #[error("there is no such account")]
+    NoAccount,
     #[error("{what}")]
     BadRequest { what: String, hint: String },
     #[error("{what}")]
@@ -103,24 +121,32 @@ impl ApiError {
         Self::BadRequest { what: what.into(), hint: hint.into() }
     }
 
+    /// A password that cannot be one.
+    pub(crate) fn password(what: &str) -> Self {
+        Self::Account {
+            what: what.to_owned(),
+            hint: "a few words that only you would put together do well".to_owned(),
+        }
+    }
+
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::WriteKey | Self::AdminToken => StatusCode::UNAUTHORIZED,
+            Self::WriteKey | Self::AdminToken | Self::SignIn | Self::Expired => StatusCode::UNAUTHORIZED,
             Self::BadRequest { .. } | Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuchPath | Self::NoAccount => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
             // Segment's clients honour `Retry-After` on 429 only, and count a 503 as a failed try.
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::LockedOut { .. } | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Stopping | Self::NotYet | Self::NotReady { .. } | Self::Log(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotReplayable { .. } => StatusCode::CONFLICT,
             Self::Internal | Self::Pipeline(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Rejected { status, .. } => *status,
-            Self::Denied { .. } => StatusCode::FORBIDDEN,
-            Self::Workspace(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Denied { .. } | Self::Role { .. } | Self::NeedsIdentifier => StatusCode::FORBIDDEN,
+            Self::Workspace(_) | Self::Account { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
 
@@ -128,6 +154,14 @@ impl ApiError {
         match self {
             Self::WriteKey => "TES-H001",
             Self::AdminToken => "TES-H002",
+            Self::SignIn => "TES-A001",
+            Self::Role { .. } => "TES-A002",
+            Self::Expired => "TES-A003",
+            Self::LockedOut { .. } => "TES-A004",
+            Self::TooFast { .. } => "TES-A005",
+            Self::Account { .. } => "TES-A006",
+            Self::NoAccount => "TES-A007",
+            Self::NeedsIdentifier => "TES-A008",
             Self::BadRequest { .. } | Self::Broken => "TES-H003",
             Self::NotFound { .. } => "TES-H004",
             Self::NoSuchPath => "TES-H005",
@@ -151,7 +185,15 @@ impl ApiError {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::WriteKey => "send the source's `write_key` as user of Basic authentication, without a password",
-            Self::AdminToken => "send `Authorization: Bearer` and the token that the first start made",
+            Self::AdminToken => "send `Authorization: Bearer` and a token: the one in the data folder, a named one, or a session's",
+            Self::SignIn => "check both; an admin can give the account a new password",
+            Self::Expired => "ask an admin for a new token: `tessera access rotate NAME`",
+            Self::Role { .. } => "ask an admin for another role; docs/reference/roles.md says what each may do",
+            Self::NeedsIdentifier => "ask for `namespace:value`, as the person gave it",
+            Self::LockedOut { .. } => "wait for the seconds in `Retry-After`; it gets longer each time",
+            Self::TooFast { .. } => "wait for the seconds in `Retry-After`, then send more slowly",
+            Self::Account { hint, .. } => hint,
+            Self::NoAccount => "`tessera access list` lists them",
             Self::BadRequest { hint, .. } => hint,
             Self::NotFound { hint, .. } | Self::NotReplayable { hint, .. } => hint,
             Self::NoSuchPath => "`GET /openapi.json` lists every path",
@@ -176,12 +218,19 @@ impl ApiError {
     }
 
     /// Seconds after which the same may succeed.
-    const fn retry_after(&self) -> Option<HeaderValue> {
+    const fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded | Self::Stopping | Self::NotYet => Some(HeaderValue::from_static("1")),
-            Self::Log(_) | Self::NotReady { .. } => Some(HeaderValue::from_static("5")),
+            Self::Overloaded | Self::Stopping | Self::NotYet => Some(1),
+            Self::Log(_) | Self::NotReady { .. } => Some(5),
+            Self::LockedOut { seconds } | Self::TooFast { seconds } => Some(*seconds),
             Self::WriteKey
             | Self::AdminToken
+            | Self::SignIn
+            | Self::Expired
+            | Self::Role { .. }
+            | Self::NeedsIdentifier
+            | Self::Account { .. }
+            | Self::NoAccount
             | Self::BadRequest { .. }
             | Self::NotFound { .. }
             | Self::NoSuchPath
@@ -206,12 +255,13 @@ impl IntoResponse for ApiError {
         }
         let (status, retry_after) = (self.status(), self.retry_after());
         let (code, message, hint) = (self.code(), self.to_string(), self.hint());
-        let is_admin = matches!(self, Self::AdminToken);
+        let is_admin = matches!(self, Self::AdminToken | Self::Expired);
         let problems = if let Self::Workspace(problems) = self { problems } else { Vec::new() };
         let mut response = (status, Json(ErrorAnswer { code, message, hint, problems })).into_response();
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(ErrorCode(code));
         if is_admin {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -3,8 +3,9 @@
 //! Not an engine: it parses at the edge, appends, waits, and shows what a decision permits. Invariants: 200 only
 //! after the log is durable; memory for requests is bounded, beyond it the answer is 429 with `Retry-After`; a
 //! write key can only write; no answer and no log line quotes personal data that its reader did not ask for by
-//! name with the admin token. Reference: Segment's HTTP tracking API; RFC 9110, RFC 9112, the Fetch standard (CORS).
+//! name with an account that may. Reference: Segment's HTTP tracking API; RFC 9110, RFC 9112, the Fetch standard (CORS).
 
+mod access;
 mod api;
 mod body;
 mod edge;
@@ -18,9 +19,12 @@ mod shared;
 mod system;
 #[cfg(test)]
 mod tests;
+mod tls;
 
+pub use access::{AccessSettings, Action, Audit, AuditEvent, Role, allows, role_reference};
 pub use metrics::metric_reference;
 pub use openapi::openapi;
 pub use routes::router;
-pub use serve::{serve, serve_limited};
+pub use serve::{serve, serve_limited, serve_tls};
 pub use shared::{Limits, Parts};
+pub use tls::{Tls, TlsError};

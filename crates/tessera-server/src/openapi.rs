@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::profile_answer::{AccountShape, ConsentShape, IdentifierShape};
 use crate::error::ProblemShape;
-use crate::{api, ingest, system};
+use crate::{access, api, ingest, system};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,6 +37,15 @@ use crate::{api, ingest, system};
         api::destinations::replay,
         api::totals::show,
         api::live::live,
+        access::sign_in::sign_in,
+        access::sign_in::sign_out,
+        access::sign_in::who_am_i,
+        access::sign_in::change_password,
+        access::accounts::list,
+        access::accounts::show,
+        access::accounts::put,
+        access::accounts::remove,
+        access::accounts::rotate,
         system::health,
         system::ready,
         system::show_metrics,
@@ -51,6 +60,7 @@ use crate::{api, ingest, system};
         (name = "workspace", description = "Sources, purposes, namespaces and destinations as documents."),
         (name = "rejects", description = "What could not be accepted, and its replay."),
         (name = "destinations", description = "Deliveries and dead letters."),
+        (name = "access", description = "Accounts, tokens, sessions: who may do what."),
         (name = "system", description = "Health, totals, metrics, the live stream."),
     )
 )]
@@ -65,7 +75,13 @@ impl Modify for Security {
             SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(what)).build())
         };
         let entries = [
-            ("admin_token", http(HttpAuthScheme::Bearer, "The token that the first start made.")),
+            (
+                "admin_token",
+                http(
+                    HttpAuthScheme::Bearer,
+                    "The token that the first start made, the token of an account, or that of a session.",
+                ),
+            ),
             (
                 "write_key",
                 http(HttpAuthScheme::Basic, "A source's write key as user, no password. It can only write."),
@@ -100,9 +116,12 @@ impl Modify for Aliases {
         for (path, item) in paths {
             let name = path.trim_matches('/').replace(['{', '}'], "").replace(['/', '-', '.'], "_");
             let slash = if path.ends_with('/') { "_slash" } else { "" };
-            for (method, operation) in
-                [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put)]
-            {
+            for (method, operation) in [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("put", &mut item.put),
+                ("delete", &mut item.delete),
+            ] {
                 if let Some(operation) = operation {
                     operation.operation_id = Some(format!("{method}_{name}{slash}"));
                 }

@@ -6,12 +6,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use tessera_store::{Log, Store};
 
-use crate::api::{
-    destinations, live, profiles, reject_replay, rejects, require_admin, split, totals, workspace,
-};
+use crate::access::{self, Action, Guard, Need, gate, sign_in};
+use crate::api::{destinations, live, profiles, reject_replay, rejects, split, totals, workspace};
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
 use crate::shared::{App, Parts, Shared};
@@ -20,93 +19,137 @@ use crate::system;
 /// Everything the server serves.
 pub fn router<L: Log, S: Store>(parts: Parts<L, S>) -> Router {
     let app = Shared::new(parts);
-    routes(&app)
-        .router
+    routes()
+        .router(&app)
         .fallback(system::no_such_path)
         .method_not_allowed_fallback(system::wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), edge::<L, S>))
         .with_state(app)
 }
 
-/// A router that remembers what was added to it, so that a test can compare it with the OpenAPI document.
-struct Table<L, S> {
-    router: Router<App<L, S>>,
-    listed: Vec<(&'static str, &'static str)>,
+/// One route. `need` has no default: who adds a route says who may use it.
+pub(crate) struct Route<L, S> {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) need: Need,
+    handler: MethodRouter<App<L, S>>,
 }
+
+/// Every route, so that tests can walk them.
+pub(crate) struct Table<L, S>(pub(crate) Vec<Route<L, S>>);
 
 impl<L: Log, S: Store> Table<L, S> {
-    fn new() -> Self {
-        Self { router: Router::new(), listed: Vec::new() }
+    fn get<T: 'static>(self, path: &'static str, need: Need, handler: impl Handler<T, App<L, S>>) -> Self {
+        self.route("get", path, need, get(handler))
     }
 
-    fn get<T: 'static>(mut self, path: &'static str, handler: impl Handler<T, App<L, S>>) -> Self {
-        self.listed.push(("get", path));
-        Self { router: self.router.route(path, get(handler)), ..self }
+    fn post<T: 'static>(self, path: &'static str, need: Need, handler: impl Handler<T, App<L, S>>) -> Self {
+        self.route("post", path, need, post(handler))
     }
 
-    fn post<T: 'static>(mut self, path: &'static str, handler: impl Handler<T, App<L, S>>) -> Self {
-        self.listed.push(("post", path));
-        Self { router: self.router.route(path, post(handler)), ..self }
+    fn put<T: 'static>(self, path: &'static str, need: Need, handler: impl Handler<T, App<L, S>>) -> Self {
+        self.route("put", path, need, put(handler))
     }
 
-    fn put<T: 'static>(mut self, path: &'static str, handler: impl Handler<T, App<L, S>>) -> Self {
-        self.listed.push(("put", path));
-        Self { router: self.router.route(path, put(handler)), ..self }
+    fn delete<T: 'static>(self, path: &'static str, need: Need, handler: impl Handler<T, App<L, S>>) -> Self {
+        self.route("delete", path, need, delete(handler))
     }
 
-    fn merge(mut self, other: Self) -> Self {
-        self.listed.extend(other.listed);
-        Self { router: self.router.merge(other.router), ..self }
+    fn route(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        need: Need,
+        handler: MethodRouter<App<L, S>>,
+    ) -> Self {
+        self.0.push(Route { method, path, need, handler });
+        self
+    }
+
+    fn router(self, app: &App<L, S>) -> Router<App<L, S>> {
+        self.0.into_iter().fold(Router::new(), |router, Route { method, path, need, handler }| {
+            let guard = Guard { app: Arc::clone(app), need, method, path };
+            router.route(
+                path,
+                match need.is_gated() {
+                    true => handler.route_layer(from_fn_with_state(guard, gate::<L, S>)),
+                    false => handler,
+                },
+            )
+        })
     }
 }
 
-fn routes<L: Log, S: Store>(app: &App<L, S>) -> Table<L, S> {
-    let mut admin = admin();
-    admin.router = admin.router.route_layer(from_fn_with_state(Arc::clone(app), require_admin::<L, S>));
-    open().merge(ingest()).merge(admin)
+pub(crate) fn routes<L: Log, S: Store>() -> Table<L, S> {
+    admin(ingest(open(Table(Vec::new()))))
 }
 
 /// Method and path of every route.
 #[cfg(test)]
 pub(crate) fn listed<L: Log, S: Store>() -> Vec<(&'static str, &'static str)> {
-    open::<L, S>().merge(ingest()).merge(admin()).listed
+    routes::<L, S>().0.iter().map(|route| (route.method, route.path)).collect()
 }
 
-fn open<L: Log, S: Store>() -> Table<L, S> {
-    Table::new()
-        .get("/health", system::health)
-        .get("/ready", system::ready::<L, S>)
-        .get("/metrics", system::show_metrics::<L, S>)
-        .get("/openapi.json", system::show_openapi)
-        .get("/v1/projects/{write_key}/settings", client_settings::settings::<L, S>)
-        .get("/sourceConfig", client_settings::source_config::<L, S>)
-        .get("/sourceConfig/", client_settings::source_config::<L, S>)
-        .post("/v1/m", client_settings::client_metrics)
+fn open<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    table
+        .get("/health", Need::Nothing, system::health)
+        .get("/ready", Need::Nothing, system::ready::<L, S>)
+        .get("/metrics", Need::Nothing, system::show_metrics::<L, S>)
+        .get("/openapi.json", Need::Nothing, system::show_openapi)
+        .get("/v1/projects/{write_key}/settings", Need::WriteKey, client_settings::settings::<L, S>)
+        .get("/sourceConfig", Need::WriteKey, client_settings::source_config::<L, S>)
+        .get("/sourceConfig/", Need::WriteKey, client_settings::source_config::<L, S>)
+        .post("/v1/m", Need::Nothing, client_settings::client_metrics)
 }
 
-fn ingest<L: Log, S: Store>() -> Table<L, S> {
-    ingest::PATHS.iter().fold(Table::new(), |table, &(path, entrance)| {
-        table.post(path, move |state: State<App<L, S>>, request: Request| {
+fn ingest<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    ingest::PATHS.iter().fold(table, |table, &(path, entrance)| {
+        table.post(path, Need::WriteKey, move |state: State<App<L, S>>, request: Request| {
             ingest::ingest(state, entrance, request)
         })
     })
 }
 
-fn admin<L: Log, S: Store>() -> Table<L, S> {
-    Table::new()
-        .get("/api/v1/profiles", profiles::list::<L, S>)
-        .get("/api/v1/profiles/{reference}", profiles::show::<L, S>)
-        .post("/api/v1/profiles/{reference}/split", split::split::<L, S>)
-        .get("/api/v1/workspace", workspace::show::<L, S>)
-        .put("/api/v1/workspace", workspace::apply::<L, S>)
-        .post("/api/v1/workspace/diff", workspace::diff::<L, S>)
-        .get("/api/v1/rejects", rejects::list::<L, S>)
-        .post("/api/v1/rejects", rejects::keep::<L, S>)
-        .get("/api/v1/rejects/{id}", rejects::show::<L, S>)
-        .post("/api/v1/rejects/{id}/replay", reject_replay::replay::<L, S>)
-        .get("/api/v1/destinations", destinations::list::<L, S>)
-        .get("/api/v1/destinations/{name}/dead-letters", destinations::dead_letters::<L, S>)
-        .post("/api/v1/destinations/{name}/replay", destinations::replay::<L, S>)
-        .get("/api/v1/totals", totals::show::<L, S>)
-        .get("/api/v1/live", live::live::<L, S>)
+fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{
+        ChangeProfiles, ChangeWorkspace, ListProfiles, ReadDeadLetters, ReadDestinations, ReadProfile,
+        ReadRejects, ReadTotals, ReadWorkspace, ReplayDeadLetters, ReplayRejects, WatchLive,
+    };
+    use Need::Action as May;
+    let table = table
+        .get("/api/v1/profiles", May(ListProfiles), profiles::list::<L, S>)
+        .get("/api/v1/profiles/{reference}", May(ReadProfile), profiles::show::<L, S>)
+        .post("/api/v1/profiles/{reference}/split", May(ChangeProfiles), split::split::<L, S>)
+        .get("/api/v1/workspace", May(ReadWorkspace), workspace::show::<L, S>)
+        .put("/api/v1/workspace", May(ChangeWorkspace), workspace::apply::<L, S>)
+        .post("/api/v1/workspace/diff", May(ReadWorkspace), workspace::diff::<L, S>)
+        .get("/api/v1/rejects", May(ReadRejects), rejects::list::<L, S>)
+        .post("/api/v1/rejects", May(ReplayRejects), rejects::keep::<L, S>)
+        .get("/api/v1/rejects/{id}", May(ReadRejects), rejects::show::<L, S>)
+        .post("/api/v1/rejects/{id}/replay", May(ReplayRejects), reject_replay::replay::<L, S>)
+        .get("/api/v1/destinations", May(ReadDestinations), destinations::list::<L, S>)
+        .get(
+            "/api/v1/destinations/{name}/dead-letters",
+            May(ReadDeadLetters),
+            destinations::dead_letters::<L, S>,
+        )
+        .post("/api/v1/destinations/{name}/replay", May(ReplayDeadLetters), destinations::replay::<L, S>)
+        .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
+        .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
+    accounts(table)
+}
+
+fn accounts<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ManageAccess, ReadAccess};
+    use Need::Action as May;
+    table
+        .post("/api/v1/sign-in", Need::Password, sign_in::sign_in::<L, S>)
+        .post("/api/v1/sign-out", Need::Account, sign_in::sign_out::<L, S>)
+        .get("/api/v1/access/whoami", Need::Account, sign_in::who_am_i)
+        .post("/api/v1/access/password", Need::Account, sign_in::change_password::<L, S>)
+        .get("/api/v1/access/accounts", May(ReadAccess), access::list::<L, S>)
+        .get("/api/v1/access/accounts/{name}", May(ReadAccess), access::show::<L, S>)
+        .put("/api/v1/access/accounts/{name}", May(ManageAccess), access::put::<L, S>)
+        .delete("/api/v1/access/accounts/{name}", May(ManageAccess), access::remove::<L, S>)
+        .post("/api/v1/access/accounts/{name}/rotate", May(ManageAccess), access::rotate::<L, S>)
 }

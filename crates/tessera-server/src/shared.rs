@@ -11,6 +11,7 @@ use tessera_pipeline::{Appender, Courier, Notice, Parsed, PipelineMetrics, Progr
 use tessera_store::{Clock, Log, Position, Store};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
+use crate::access::{Access, AccessSettings, Audit};
 use crate::body::{BodyError, BodyLimits};
 use crate::error::ApiError;
 use crate::metrics::HttpCounters;
@@ -62,8 +63,12 @@ pub struct Parts<L, S> {
     pub clock: Arc<dyn Clock>,
     /// What the pipeline tells those who watch.
     pub notices: broadcast::Sender<Arc<Vec<Notice>>>,
-    /// What the admin API asks for.
+    /// The token of the data folder: it may do everything in the admin API.
     pub admin_token: Secret,
+    /// How the admin API is guarded.
+    pub access: AccessSettings,
+    /// Is told every request to the admin API.
+    pub audit: Audit,
     /// The limits.
     pub limits: Limits,
     /// Where browsers reach the server, `https://cdp.example.com`; `None`: as each request says.
@@ -83,12 +88,14 @@ pub(crate) struct Shared<L, S> {
     /// One change of the workspace at a time: each is checked against the one before it.
     pub(crate) workspace: Arc<tokio::sync::Mutex<()>>,
     pub(crate) lists: Semaphore,
+    pub(crate) access: Access,
 }
 
 pub(crate) type App<L, S> = Arc<Shared<L, S>>;
 
 impl<L: Log, S: Store> Shared<L, S> {
     pub(crate) fn new(parts: Parts<L, S>) -> App<L, S> {
+        let access = Access::new(&parts.access);
         Arc::new(Self {
             parts,
             http: HttpCounters::default(),
@@ -97,6 +104,7 @@ impl<L: Log, S: Store> Shared<L, S> {
             refusals: Mutex::new((0, 0)),
             workspace: Arc::new(tokio::sync::Mutex::new(())),
             lists: Semaphore::new(LISTS_MAX),
+            access,
         })
     }
 

@@ -24,9 +24,12 @@ pub(crate) struct Global {
     /// A server elsewhere; otherwise the one that serves the data folder.
     #[arg(long, global = true, env = "TESSERA_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Its admin token; otherwise the one in the data folder.
+    /// The token to ask it with; otherwise the one in the data folder.
     #[arg(long, global = true, env = "TESSERA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// PEM file of the authority that signed the server's certificate; otherwise the public ones are trusted.
+    #[arg(long, global = true, env = "TESSERA_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Settings file (TOML); `docs/reference/settings.md` lists what it may say.
     #[arg(long, global = true, env = "TESSERA_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -80,6 +83,9 @@ pub(crate) enum Command {
     /// See how destinations do, and replay their dead letters.
     #[command(subcommand)]
     Destination(Destination),
+    /// Give and take access: accounts, tokens, roles.
+    #[command(subcommand)]
+    Access(Access),
     /// Replay the log into a fresh store and compare the state. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.
@@ -208,4 +214,61 @@ pub(crate) enum Destination {
         /// The destination.
         name: String,
     },
+}
+
+/// `tessera access`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Access {
+    /// List accounts.
+    List,
+    /// Make an account for a program and print its token, once; or change what an account may see.
+    AddToken {
+        /// Its name: what audits show.
+        name: String,
+        #[command(flatten)]
+        grant: GrantArgs,
+    },
+    /// Make an account for a person, who signs in. The password comes from standard input.
+    AddPerson {
+        /// Its name: what audits show.
+        name: String,
+        #[command(flatten)]
+        grant: GrantArgs,
+    },
+    /// Give an account another token, or a person another password (from standard input). The old one ends at once.
+    Rotate {
+        /// The account.
+        name: String,
+    },
+    /// Take access away, at once.
+    Remove {
+        /// The account.
+        name: String,
+    },
+    /// Show whose token is used, and what it may do.
+    Whoami,
+    /// Sign in as a person and print the token of the session. The password comes from standard input.
+    SignIn {
+        /// The account.
+        name: String,
+    },
+    /// End the session whose token is used.
+    SignOut,
+}
+
+/// What an account may do and see.
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    /// admin, marketer, analyst, service_agent, privacy_officer or auditor.
+    #[arg(long)]
+    pub(crate) role: String,
+    /// A purpose that it sees data for; may be given more than once. For marketers, analysts and service agents.
+    #[arg(long = "purpose", value_name = "PURPOSE")]
+    pub(crate) purposes: Vec<String>,
+    /// A label that it sees beyond its role: I1, direct identifiers. For marketers and analysts.
+    #[arg(long = "label", value_name = "LABEL")]
+    pub(crate) labels: Vec<String>,
+    /// Days after which it ends; never unless given.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expires_days: Option<u32>,
 }

@@ -2,12 +2,19 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
 use ureq::http::StatusCode;
+use ureq::http::header::AUTHORIZATION;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::output::Failure;
+
+/// How often, and how long each time, a request that came too fast waits before it is sent again.
+const WAITS_MAX: u32 = 5;
+const WAIT_SECONDS_MAX: u64 = 5;
 
 /// Where the server is, and the right to ask.
 pub(crate) struct Client {
@@ -34,26 +41,81 @@ impl Client {
             Some(token) => token,
             None => read("admin token", data_dir.join("admin.token"))?,
         };
-        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
-        Ok(Self { agent: config.new_agent(), url, token })
+        Ok(Self { agent: agent(TlsConfig::default()), url, token })
+    }
+
+    /// Trusts the certificates that the authorities in a PEM file signed, and no others.
+    pub(crate) fn trusting(self, ca_file: &Path) -> anyhow::Result<Self> {
+        let failure = |what: &str| {
+            let what = format!("{what} `{}`", ca_file.display());
+            Failure::new(
+                "TES-C013",
+                what,
+                "name the PEM file of the authority with --ca-file or TESSERA_CA_FILE",
+            )
+        };
+        let text = std::fs::read(ca_file).with_context(|| failure("cannot read"))?;
+        let mut certificates = Vec::new();
+        for item in parse_pem(&text) {
+            if let PemItem::Certificate(certificate) = item.with_context(|| failure("no PEM:"))? {
+                certificates.push(certificate);
+            }
+        }
+        if certificates.is_empty() {
+            return Err(failure("no certificate in").into());
+        }
+        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build();
+        Ok(Self { agent: agent(tls), ..self })
     }
 
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let request = self.agent.get(format!("{}{path}", self.url));
-        let answer = request.header("Authorization", format!("Bearer {}", self.token)).call();
-        self.read(answer)
+        self.ask(|| self.agent.get(format!("{}{path}", self.url)).header(AUTHORIZATION, self.bearer()).call())
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask(|| {
+            self.agent.delete(format!("{}{path}", self.url)).header(AUTHORIZATION, self.bearer()).call()
+        })
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.agent.post(format!("{}{path}", self.url));
-        let answer = request.header("Authorization", format!("Bearer {}", self.token)).send_json(body);
-        self.read(answer)
+        self.ask(|| {
+            self.agent
+                .post(format!("{}{path}", self.url))
+                .header(AUTHORIZATION, self.bearer())
+                .send_json(body)
+        })
     }
 
     pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.agent.put(format!("{}{path}", self.url));
-        let answer = request.header("Authorization", format!("Bearer {}", self.token)).send_json(body);
-        self.read(answer)
+        self.ask(|| {
+            self.agent.put(format!("{}{path}", self.url)).header(AUTHORIZATION, self.bearer()).send_json(body)
+        })
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    /// Asks, and again while the server says that this was too fast.
+    fn ask(
+        &self,
+        request: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Value> {
+        let mut waits = 0;
+        loop {
+            let answer = request();
+            let wait = answer.as_ref().ok().and_then(|answer| {
+                let seconds = answer.headers().get("Retry-After")?.to_str().ok()?.parse().ok()?;
+                (answer.status() == StatusCode::TOO_MANY_REQUESTS && seconds <= WAIT_SECONDS_MAX)
+                    .then(|| Duration::from_secs(seconds))
+            });
+            match wait.filter(|_| waits < WAITS_MAX) {
+                Some(wait) => std::thread::sleep(wait),
+                None => return self.read(answer),
+            }
+            waits += 1;
+        }
     }
 
     /// Sends a body of the tracking API. The answer's status comes back, so that an overloaded server can be
@@ -72,7 +134,7 @@ impl Client {
     pub(crate) fn stream(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> anyhow::Result<()> {
         let request = self.agent.get(format!("{}{path}", self.url));
         let answer = request
-            .header("Authorization", format!("Bearer {}", self.token))
+            .header(AUTHORIZATION, self.bearer())
             .header("Accept", "text/event-stream")
             .call()
             .map_err(|error| self.unreachable(error))?;
@@ -110,13 +172,18 @@ impl Client {
     }
 
     fn unreachable(&self, error: ureq::Error) -> anyhow::Error {
-        let hint = "check that the server runs: `tessera serve`";
+        let hint = "check that the server runs: `tessera serve`; one with a certificate of your own authority needs --ca-file, and the name in it as --url";
         anyhow::Error::new(error).context(Failure::new(
             "TES-C006",
             format!("cannot reach {}", self.url),
             hint,
         ))
     }
+}
+
+fn agent(tls: TlsConfig) -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).tls_config(tls);
+    config.build().new_agent()
 }
 
 /// An answer that is not a yes.

@@ -40,6 +40,12 @@ pub(crate) fn note(text: impl Display) {
     eprintln!("{text}");
 }
 
+/// Asks for a line, on the same line.
+#[expect(clippy::print_stderr, reason = "the one place that prints")]
+pub(crate) fn prompt(text: &str) {
+    eprint!("{text}");
+}
+
 /// Prints why a command failed: what, then each cause, then what to do.
 pub(crate) fn error(error: &anyhow::Error) {
     let code = code_of(error.root_cause()).or_else(|| error.chain().find_map(code_of));

@@ -1,6 +1,7 @@
 //! Wiring: settings to a running server.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use tessera_pipeline::{AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner};
-use tessera_server::{Limits, Parts};
+use tessera_server::{AccessSettings, AuditEvent, Limits, Parts, Tls};
 use tessera_store::{Clock, Log as _, Store as _, SystemClock};
 use tokio::sync::broadcast;
 
@@ -23,6 +24,8 @@ use crate::settings::{LogSettings, Settings};
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// How many batches of notices a slow live reader may fall behind.
 const NOTICES: usize = 1024;
+/// How often the server looks whether its certificate was renewed.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves until `shutdown` comes; tells `ready` the address and the URL.
 pub(crate) fn run(
@@ -31,6 +34,8 @@ pub(crate) fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
 ) -> anyhow::Result<()> {
+    let tls = load_tls(settings)?;
+    let access = access(settings)?;
     let data = DataDir::open(data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let log = Arc::new(data.open_log(settings)?);
@@ -84,14 +89,13 @@ pub(crate) fn run(
         clock,
         notices,
         admin_token: data.admin_token.clone(),
-        limits: Limits {
-            body_bytes_max: tessera_model::BATCH_BYTES_MAX,
-            connections_max: settings.server.connections_max,
-            request_timeout_seconds: settings.server.request_timeout_seconds,
-        },
+        access,
+        audit: Arc::new(audit),
+        limits: limits(settings),
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
     };
-    let served = serve_http(parts, settings, &data, shutdown, ready);
+    let door = Door { settings, data: &data, tls };
+    let served = door.serve(parts, shutdown, ready);
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();
     courier.lock().stop();
@@ -102,6 +106,26 @@ pub(crate) fn run(
     store.checkpoint()?;
     tracing::info!("stopped");
     served
+}
+
+fn access(settings: &Settings) -> anyhow::Result<AccessSettings> {
+    Ok(AccessSettings {
+        requests_per_second: settings.access.requests_per_second,
+        burst: settings.access.burst,
+        trusted_proxies: settings.access.proxies()?,
+    })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        body_bytes_max: tessera_model::BATCH_BYTES_MAX,
+        connections_max: settings.server.connections_max,
+        request_timeout_seconds: settings.server.request_timeout_seconds,
+    }
+}
+
+fn audit(event: AuditEvent) {
+    tracing::debug!(actor = event.actor, status = event.status, "{} {}", event.action, event.object);
 }
 
 /// Lets live readers see what the pipeline does, as long as there are any.
@@ -150,37 +174,103 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
     }
 }
 
-fn serve_http<L: tessera_store::Log, S: tessera_store::Store>(
-    parts: Parts<L, S>,
-    settings: &Settings,
-    data: &DataDir,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-    ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
-) -> anyhow::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
-    runtime.block_on(async move {
-        let limits = parts.limits.clone();
-        let router = tessera_server::router(parts);
-        let listener = tokio::net::TcpListener::bind(settings.server.listen).await.with_context(|| {
-            let what = format!("cannot listen on {}", settings.server.listen);
-            Failure::new(
-                "TES-C004",
-                what,
-                "another program listens there: stop it, or choose another address with --listen",
-            )
-        })?;
-        let url = format!("http://{}", listener.local_addr()?);
-        std::fs::write(data.path.join("server.url"), &url).with_context(|| "cannot write server.url")?;
-        ready(&url, data)?;
-        tracing::info!(url, "serving");
-        tessera_server::serve_limited(listener, router, &limits, shutdown).await?;
-        // A stale address would send commands to whoever listens there next.
-        if let Err(error) = std::fs::remove_file(data.path.join("server.url")) {
-            tracing::warn!("cannot remove server.url: {error}");
+/// Certificate and key, if the settings name them.
+fn load_tls(settings: &Settings) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (certificate, key) = (&settings.server.tls_certificate, &settings.server.tls_key);
+    if certificate.is_empty() {
+        return Ok(None);
+    }
+    let tls = Tls::load(Path::new(certificate), Path::new(key)).map_err(|error| {
+        let (code, hint) = (error.code(), error.hint());
+        anyhow::Error::new(error).context(Failure::new(code, "cannot serve HTTPS", hint))
+    })?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// Reads certificate and key again on SIGHUP, and when they have changed.
+async fn renew(tls: Arc<Tls>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::warn!("cannot listen for SIGHUP: a renewed certificate needs a restart");
+        return;
+    };
+    let mut look = tokio::time::interval(CERTIFICATE_EVERY);
+    loop {
+        let renewed = tokio::select! {
+            _ = hangup.recv() => tls.reload().map(|()| true),
+            _ = look.tick() => tls.reload_if_changed(),
+        };
+        match renewed {
+            Ok(true) => tracing::info!("serving with the certificate as it is now"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                code = error.code(),
+                hint = error.hint(),
+                "serving with the old certificate: {error}"
+            ),
         }
-        anyhow::Ok(())
-    })
+    }
+}
+
+/// How clients get in.
+struct Door<'a> {
+    settings: &'a Settings,
+    data: &'a DataDir,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door<'_> {
+    /// Where commands on this machine find the server. A certificate is for a name, not for an address.
+    fn url(&self, address: SocketAddr) -> String {
+        let public_url = self.settings.server.public_url.trim_end_matches('/');
+        match &self.tls {
+            None => format!("http://{address}"),
+            Some(_) if public_url.starts_with("https://") => public_url.to_owned(),
+            Some(_) => format!("https://{address}"),
+        }
+    }
+
+    fn serve<L: tessera_store::Log, S: tessera_store::Store>(
+        self,
+        parts: Parts<L, S>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+        ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
+    ) -> anyhow::Result<()> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
+        runtime.block_on(async move {
+            let limits = parts.limits.clone();
+            let router = tessera_server::router(parts);
+            let listen = self.settings.server.listen;
+            let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+                let what = format!("cannot listen on {listen}");
+                Failure::new(
+                    "TES-C004",
+                    what,
+                    "another program listens there: stop it, or choose another address with --listen",
+                )
+            })?;
+            let url = self.url(listener.local_addr()?);
+            let data = self.data;
+            std::fs::write(data.path.join("server.url"), &url).with_context(|| "cannot write server.url")?;
+            ready(&url, data)?;
+            tracing::info!(url, "serving");
+            match self.tls {
+                None => tessera_server::serve_limited(listener, router, &limits, shutdown).await?,
+                Some(tls) => {
+                    let renewing = tokio::spawn(renew(Arc::clone(&tls)));
+                    let served = tessera_server::serve_tls(listener, router, &limits, tls, shutdown).await;
+                    renewing.abort();
+                    served?;
+                }
+            }
+            // A stale address would send commands to whoever listens there next.
+            if let Err(error) = std::fs::remove_file(data.path.join("server.url")) {
+                tracing::warn!("cannot remove server.url: {error}");
+            }
+            anyhow::Ok(())
+        })
+    }
 }
 
 /// Comes when the process is asked to stop.

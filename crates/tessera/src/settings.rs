@@ -1,7 +1,7 @@
 //! Server settings, read once: defaults, then one TOML file, then `TESSERA_*`, then flags. Unknown keys fail.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     pub(crate) pipeline: PipelineSettings,
     pub(crate) delivery: DeliverySettings,
+    pub(crate) access: AccessSettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub(crate) struct ServerSettings {
     pub(crate) connections_max: usize,
     pub(crate) request_timeout_seconds: u64,
     pub(crate) in_flight_mib_max: u64,
+    pub(crate) tls_certificate: String,
+    pub(crate) tls_key: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +59,29 @@ pub(crate) struct DeliverySettings {
     pub(crate) give_up_after_hours: u32,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AccessSettings {
+    pub(crate) requests_per_second: u32,
+    pub(crate) burst: u32,
+    pub(crate) trusted_proxies: String,
+}
+
+impl AccessSettings {
+    /// The addresses in `trusted_proxies`.
+    pub(crate) fn proxies(&self) -> anyhow::Result<Vec<IpAddr>> {
+        let texts = self.trusted_proxies.split(',').map(str::trim).filter(|text| !text.is_empty());
+        let parse = |text: &str| {
+            text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| {
+                let what = format!("`{text}` in setting `access.trusted_proxies` is not an IP address");
+                Failure::new("TES-C001", what, "name addresses, separated by commas: `10.0.0.1, 10.0.0.2`")
+                    .into()
+            })
+        };
+        texts.map(parse).collect()
+    }
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -64,6 +90,8 @@ impl Default for ServerSettings {
             connections_max: 4096,
             request_timeout_seconds: 30,
             in_flight_mib_max: 64,
+            tls_certificate: String::new(),
+            tls_key: String::new(),
         }
     }
 }
@@ -92,12 +120,18 @@ impl Default for DeliverySettings {
     }
 }
 
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self { requests_per_second: 100, burst: 200, trusted_proxies: String::new() }
+    }
+}
+
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 11] = [
+pub(crate) const REFERENCE: [(&str, &str); 16] = [
     (
         "server.listen",
-        "Address and port to listen on. Loopback unless told otherwise: put a proxy with TLS before it.",
+        "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
     ),
     (
         "server.public_url",
@@ -109,6 +143,11 @@ pub(crate) const REFERENCE: [(&str, &str); 11] = [
         "server.in_flight_mib_max",
         "Most MiB of requests on their way to the store; beyond it requests are answered 429 with `Retry-After`.",
     ),
+    (
+        "server.tls_certificate",
+        "PEM file with the certificate chain, the server's own first. With `server.tls_key`: serves HTTPS (TLS 1.2 or later) and no HTTP. Read again on SIGHUP, and within a minute of a change.",
+    ),
+    ("server.tls_key", "PEM file with the certificate's private key."),
     ("log.segment_mib", "Size of a log segment in MiB. Retention removes whole segments."),
     (
         "log.retention_hours",
@@ -124,11 +163,26 @@ pub(crate) const REFERENCE: [(&str, &str); 11] = [
         "How long a `messageId` is remembered. Changing it changes what a replay gives.",
     ),
     ("delivery.give_up_after_hours", "A delivery that fails for so long becomes a dead letter."),
+    (
+        "access.requests_per_second",
+        "Requests to the admin API, of each account and of each address, in the long run. Beyond it they are answered 429 with `Retry-After`. 0: no limit. The token of the data folder, used at the machine itself, has none.",
+    ),
+    ("access.burst", "As many requests to the admin API may come at once."),
+    (
+        "access.trusted_proxies",
+        "Addresses of proxies, separated by commas, whose `X-Forwarded-For` says who the client is. Without it, all clients behind a proxy share its limits.",
+    ),
 ];
 
 /// Environment variables that are not settings.
-const OTHER_VARIABLES: [&str; 5] =
-    ["TESSERA_CONFIG", "TESSERA_DATA_DIR", "TESSERA_URL", "TESSERA_TOKEN", "TESSERA_LOG_LEVEL"];
+const OTHER_VARIABLES: [&str; 6] = [
+    "TESSERA_CONFIG",
+    "TESSERA_DATA_DIR",
+    "TESSERA_URL",
+    "TESSERA_TOKEN",
+    "TESSERA_CA_FILE",
+    "TESSERA_LOG_LEVEL",
+];
 
 impl Settings {
     /// Reads settings: `file` if given, then the environment.
@@ -189,8 +243,14 @@ impl Settings {
             ("server.request_timeout_seconds", self.server.request_timeout_seconds == 0),
             ("server.in_flight_mib_max", self.server.in_flight_mib_max == 0),
             ("log.segment_mib", self.log.segment_mib == 0),
+            ("access.burst", self.access.burst == 0),
             ("pipeline.dedup_window_hours", self.pipeline.dedup_window_hours == 0),
         ];
+        self.access.proxies()?;
+        if self.server.tls_certificate.is_empty() != self.server.tls_key.is_empty() {
+            let what = "one of `server.tls_certificate` and `server.tls_key` is set, the other is not";
+            return Err(Failure::new("TES-C001", what, "set both to serve HTTPS, none to serve HTTP").into());
+        }
         match zero.iter().find(|(_, is_zero)| *is_zero) {
             Some((name, _)) => {
                 Err(Failure::new("TES-C001", format!("setting `{name}` is 0"), "use 1 or more").into())
@@ -242,6 +302,25 @@ mod tests {
             Settings::layered(Some(&file), vars(&[("TESSERA_SERVER__LISTEN", "127.0.0.1:2")])).unwrap();
         assert_eq!(settings.server.listen.port(), 2);
         assert_eq!(settings.server.connections_max, 5);
+    }
+
+    #[test]
+    fn settings_of_access_and_tls_that_cannot_be_are_refused() {
+        let read = |name: &str, value: &str| Settings::layered(None, vars(&[(name, value)]));
+        for (name, value, what) in [
+            ("TESSERA_SERVER__TLS_KEY", "key.pem", "tls_certificate"),
+            ("TESSERA_SERVER__TLS_CERTIFICATE", "cert.pem", "tls_key"),
+            ("TESSERA_ACCESS__TRUSTED_PROXIES", "10.0.0.1, proxy", "`proxy`"),
+            ("TESSERA_ACCESS__BURST", "0", "access.burst"),
+        ] {
+            let error = read(name, value).unwrap_err().to_string();
+            assert!(error.contains("TES-C001") && error.contains(what), "{error}");
+        }
+        let settings = read("TESSERA_ACCESS__TRUSTED_PROXIES", "10.0.0.1, ::1,").unwrap();
+        let proxies: Vec<String> =
+            settings.access.proxies().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.1", "::1"]);
+        assert_eq!(read("TESSERA_ACCESS__REQUESTS_PER_SECOND", "0").unwrap().access.requests_per_second, 0);
     }
 
     #[test]

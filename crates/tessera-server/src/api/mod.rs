@@ -1,6 +1,6 @@
 //! The admin API under `/api/v1`: profiles, the workspace, rejects, destinations, totals, the live stream.
 //!
-//! Invariant: nothing here is served without the admin token; a profile leaves only as
+//! Invariant: nothing here is served but through [`crate::access::gate`]; a profile leaves only as
 //! [`tessera_policy::Permitted`].
 
 pub(crate) mod destinations;
@@ -13,12 +13,9 @@ pub(crate) mod split;
 pub(crate) mod totals;
 pub(crate) mod workspace;
 
-use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Query, Request};
+use axum::http::Uri;
 use serde::de::DeserializeOwned;
-use subtle::ConstantTimeEq;
 use tessera_store::{Log, Store};
 
 use crate::body::{self, BodyLimits};
@@ -27,27 +24,6 @@ use crate::shared::App;
 
 /// Longest body of the admin API, in bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Lets a request through that has the admin token.
-pub(crate) async fn require_admin<L: Log, S: Store>(
-    State(app): State<App<L, S>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if is_admin(request.headers(), app.parts.admin_token.reveal()) {
-        return next.run(request).await;
-    }
-    body::drain(request.into_body()).await;
-    ApiError::AdminToken.into_response()
-}
-
-fn is_admin(headers: &HeaderMap, token: &str) -> bool {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some((scheme, given)) = value.split_once(' ') else { return false };
-    // In constant time, so that the time taken tells nothing of the token but its length.
-    let is_equal: bool = given.trim().as_bytes().ct_eq(token.as_bytes()).into();
-    scheme.eq_ignore_ascii_case("bearer") && is_equal && !token.is_empty()
-}
 
 /// The query of a request, taken apart key by key; what is left over at the end is unknown.
 #[derive(Debug)]

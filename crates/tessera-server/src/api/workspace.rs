@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::Uri;
+use axum::{Extension, Json};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use tessera_store::{Log, Position, Store};
 use utoipa::ToSchema;
 
 use super::{Params, describe, read_json};
+use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, SETTLE_MAX, blocking, to_the_end};
 
@@ -24,7 +25,7 @@ use crate::shared::{App, SETTLE_MAX, blocking, to_the_end};
 pub(crate) struct WorkspaceAnswer {
     /// How often a workspace was applied.
     version: u64,
-    /// The documents as people write them, secrets included.
+    /// The documents as people write them; secrets only for those who may change them.
     #[schema(value_type = Vec<Object>)]
     documents: Vec<Document>,
 }
@@ -59,11 +60,12 @@ pub(crate) struct WorkspaceDiff {
 )]
 pub(crate) async fn show<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     uri: Uri,
 ) -> Result<Json<WorkspaceAnswer>, ApiError> {
     Params::of(&uri)?.finish("none")?;
     let rules = app.parts.rules.load();
-    let documents = rules.workspace.documents().cloned().collect();
+    let documents = rules.workspace.documents().map(|document| viewer.shown(document)).collect();
     Ok(Json(WorkspaceAnswer { version: rules.version, documents }))
 }
 

@@ -52,6 +52,10 @@ async fn write_keys_only_write_and_the_admin_token_only_administers() {
 async fn no_admin_path_answers_without_the_token() {
     let world = World::new();
     for (method, path) in listed::<TestLog, MemoryStore>() {
+        // It brings its own credentials.
+        if path == "/api/v1/sign-in" {
+            continue;
+        }
         let answer = world.call(&method.to_uppercase(), &path.replace(['{', '}'], ""), &[BASIC], "{}").await;
         assert_eq!(
             answer.status == StatusCode::UNAUTHORIZED,

@@ -1,10 +1,12 @@
 //! Tests of the whole shell: the real router, pipeline and couriers over a log and a store in memory.
 
 mod access;
+mod accounts;
 mod admin;
 mod bad_input;
 mod ingest;
 mod live;
 mod rejects;
 mod serving;
+mod tls;
 mod world;

@@ -27,7 +27,7 @@ use tessera_store::{
 use tokio::sync::broadcast;
 use tower::ServiceExt;
 
-use crate::{Limits, Parts, router};
+use crate::{AccessSettings, AuditEvent, Limits, Parts, router};
 
 pub(crate) const KEY: &str = "web-write-key";
 pub(crate) const NEWS_KEY: &str = "news-write-key";
@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) log: Arc<TestLog>,
     pub(crate) metrics: Arc<PipelineMetrics>,
     pub(crate) clock: Arc<ManualClock>,
+    /// What the audit was told.
+    pub(crate) audit: Arc<Mutex<Vec<AuditEvent>>>,
     progress: Arc<Progress>,
     _folder: TempDir,
 }
@@ -125,6 +127,12 @@ impl World {
     }
 
     pub(crate) fn with(options: AppenderOptions, limits: Limits) -> Self {
+        Self::guarded(options, limits, AccessSettings::default())
+    }
+
+    pub(crate) fn guarded(options: AppenderOptions, limits: Limits, access: AccessSettings) -> Self {
+        let audit: Arc<Mutex<Vec<AuditEvent>>> = Arc::default();
+        let told_audit = Arc::clone(&audit);
         let folder = TempDir::new().unwrap();
         let (log, store) = (Arc::new(TestLog::default()), Arc::new(MemoryStore::new()));
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
@@ -170,10 +178,12 @@ impl World {
             clock: shared,
             notices,
             admin_token: Secret::new(TOKEN),
+            access,
+            audit: Arc::new(move |event| told_audit.lock().push(event)),
             limits,
             public_url: None,
         });
-        Self { router, log, metrics, clock, progress, _folder: folder }
+        Self { router, log, metrics, clock, audit, progress, _folder: folder }
     }
 
     pub(crate) async fn raw(

@@ -14,6 +14,7 @@ pub(crate) enum Page {
     Cli,
     Settings,
     Metrics,
+    Roles,
     Openapi,
     Workspace,
 }
@@ -23,6 +24,7 @@ pub(crate) fn run(page: Page) -> anyhow::Result<()> {
         Page::Cli => cli()?,
         Page::Settings => settings()?,
         Page::Metrics => tessera_server::metric_reference(),
+        Page::Roles => tessera_server::role_reference(),
         Page::Openapi => tessera_server::openapi(),
         Page::Workspace => workspace()?,
     };

@@ -1,5 +1,6 @@
 //! One module for each group of commands.
 
+mod access;
 pub(crate) mod demo;
 mod destination;
 pub(crate) mod docs;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Reject(command) => reject::run(&global, &command),
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),
+        Command::Access(command) => access::run(&global, &command),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),
@@ -69,7 +71,11 @@ fn start_logging(unless_set: &str) {
 
 /// A client of the server that the flags name.
 pub(crate) fn client(global: &Global) -> anyhow::Result<Client> {
-    Client::new(&global.data_dir, global.url.clone(), global.token.clone())
+    let client = Client::new(&global.data_dir, global.url.clone(), global.token.clone())?;
+    match &global.ca_file {
+        None => Ok(client),
+        Some(file) => client.trusting(file),
+    }
 }
 
 /// Prints a value as JSON, for programs.

@@ -112,6 +112,7 @@ fn every_command_of_the_guide_runs() {
     run(&mut server, "getting-started.md");
     run(&mut server, "declare-a-purpose.md");
     run(&mut server, "import-a-file.md");
+    run(&mut server, "accounts-and-roles.md");
     run(&mut server, "operate.md");
 }
 

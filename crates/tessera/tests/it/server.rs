@@ -1,5 +1,6 @@
 //! A server of the test's own, and the command line that goes with it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) folder: TempDir,
     pub(crate) url: String,
+    /// What the server, and every command, gets besides.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// What a command printed, and whether it went well.
@@ -88,7 +91,12 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 impl Server {
     /// A server on a fresh folder, with the workspace applied.
     pub(crate) fn start() -> Self {
-        let mut server = Self { child: None, folder: tempfile::tempdir().unwrap(), url: String::new() };
+        Self::start_in(tempfile::tempdir().unwrap(), Vec::new())
+    }
+
+    /// A server on `folder`, told more by its environment.
+    pub(crate) fn start_in(folder: TempDir, environment: Vec<(&'static str, String)>) -> Self {
+        let mut server = Self { child: None, folder, url: String::new(), environment };
         server.up();
         server.apply(WORKSPACE);
         server
@@ -111,6 +119,7 @@ impl Server {
             .unwrap();
         let child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0"])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .stderr(log)
@@ -144,7 +153,29 @@ impl Server {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Printed {
-        tessera(arguments, self.folder.path())
+        self.feed(arguments, "")
+    }
+
+    /// Runs a command with `input` as its standard input.
+    pub(crate) fn feed(&self, arguments: &[&str], input: &str) -> Printed {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may end before it is fed.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        child.wait_with_output().unwrap().into()
+    }
+
+    /// Sends the server a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
