@@ -6,7 +6,6 @@
 
 use crate::basis::basis_names;
 use crate::clock::{Term, deadlines};
-use crate::html::cell;
 use crate::request::{DenialReason, Regime, RequestType};
 
 /// A feature and the articles it serves. An empty text: the law asks for nothing of the kind.
@@ -84,7 +83,7 @@ pub const FEATURES: [Feature; 24] = [
     feature(
         "Merging takes the stricter answer",
         "When profiles join, one no beats every yes.",
-        ["5(1)(a), 25(1)", "", "6(VII)"],
+        ["5(1)(a), 25(1)", "", "6(VIII)"],
     ),
     feature(
         "Access",
@@ -170,7 +169,7 @@ pub fn markdown() -> String {
     let mut out = "# Laws\n\nWhich article each feature serves, how long requests may take, on what ground they are denied, and \
                    what Tessera\ndoes not do. Not legal advice.\n<!-- Written by `cargo xtask codegen`. -->\n\n\
                    Articles without a code are of the law at the head of the column; four-digit sections from 1798 on \
-                   are of the\nCalifornia Civil Code.\n\n## Features\n\n"
+                   are of the\nCalifornia Civil Code. In the LGPD's articles a Roman number is an item and an Arabic one a paragraph.\n\n## Features\n\n"
         .to_owned();
     row(&mut out, ["feature", "what it does", "GDPR Art.", "CCPA/CPRA", "LGPD Art."]);
     row(&mut out, ["---"; 5]);
@@ -182,7 +181,7 @@ pub fn markdown() -> String {
     reasons(&mut out);
     out += "\n## What Tessera does not do\n\n";
     for text in NOT_DONE {
-        out += &format!("* {}\n", cell(text));
+        out += &format!("* {text}\n");
     }
     out
 }
@@ -243,7 +242,7 @@ fn reasons(out: &mut String) {
 fn row<const N: usize>(out: &mut String, cells: [&str; N]) {
     out.push('|');
     for text in cells {
-        *out += &format!(" {} |", if text.is_empty() { "-".to_owned() } else { cell(text) });
+        *out += &format!(" {} |", if text.is_empty() { "-" } else { text });
     }
     out.push('\n');
 }
@@ -278,9 +277,9 @@ mod tests {
         for line in [
             "| GDPR | access | - | 1 month | 3 months | Art. 12(3) |",
             "| CCPA/CPRA | erasure | 10 business days | 45 days | 90 days | 11 CCR 7021 |",
-            "| CCPA/CPRA | opt\\_out\\_of\\_sale | - | 15 business days | - | 11 CCR 7026(f) |",
+            "| CCPA/CPRA | opt_out_of_sale | - | 15 business days | - | 11 CCR 7026(f) |",
             "| LGPD | access | - | 15 days | - | Art. 19(II) |",
-            "| legal\\_obligation | erasure | Art. 17(3)(b) | Civ. Code 1798.105(d)(8) | Art. 16(I) |",
+            "| legal_obligation | erasure | Art. 17(3)(b) | Civ. Code 1798.105(d)(8) | Art. 16(I) |",
         ] {
             assert!(page.lines().any(|known| known == line), "{line}");
         }

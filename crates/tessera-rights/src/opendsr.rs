@@ -203,16 +203,17 @@ impl OpenDsrRequest {
     }
 
     /// The request that this one opens here. The clock runs from the moment the person asked the controller: the
-    /// law's term is the controller's, and passing a request on does not lengthen it.
+    /// law's term is the controller's, and passing a request on does not lengthen it. A moment after `arrived_at`
+    /// is a wrong clock and counts as `arrived_at`.
     #[must_use]
-    pub fn opening(&self, controller: &str, subjects: Vec<FragmentId>) -> Opening {
+    pub fn opening(&self, controller: &str, subjects: Vec<FragmentId>, arrived_at: Timestamp) -> Opening {
         Opening {
             id: self.id,
             regime: self.regime,
             request_type: self.request_type,
             subjects,
             purposes: std::collections::BTreeSet::new(),
-            received_at: self.submitted_at,
+            received_at: self.submitted_at.min(arrived_at),
             by: Actor::Agent(controller.into()),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
-use tessera_model::Timestamp;
+use tessera_model::{ControllerDocument, Timestamp};
 
 /// Working days of one place. Invariant: some day of the week is worked on.
 #[derive(Clone, Debug)]
@@ -87,6 +87,15 @@ impl Calendar {
             self.holidays.insert(day);
         }
         Ok(self)
+    }
+
+    /// The calendar of a controller: UTC, Saturdays, Sundays and its declared holidays.
+    ///
+    /// # Errors
+    /// [`CalendarError::Holiday`].
+    pub fn of(controller: Option<&ControllerDocument>) -> Result<Self, CalendarError> {
+        let holidays = controller.into_iter().flat_map(|controller| &controller.holidays);
+        Self::default().with_holidays(holidays.map(String::as_str))
     }
 
     /// The day that `at` falls on.

@@ -206,6 +206,18 @@ fn calendars_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_controllers_holidays_are_those_it_declares() {
+    let controller = |holiday: &str| -> tessera_model::ControllerDocument {
+        let json = format!(r#"{{"kind": "Controller", "name": "Shop", "holidays": ["{holiday}"]}}"#);
+        serde_json::from_str(&json).unwrap()
+    };
+    let day = "2026-12-25".parse().unwrap();
+    assert!(!Calendar::of(Some(&controller("2026-12-25"))).unwrap().is_working_day(day));
+    assert!(Calendar::of(None).unwrap().is_working_day(day));
+    assert!(Calendar::of(Some(&controller("Christmas"))).is_err());
+}
+
+#[test]
 fn a_day_ends_where_the_calendar_is() {
     let end = calendar(ZONE).end_of("2024-04-05".parse().unwrap());
     assert_eq!(end.to_string(), "2024-04-05T21:59:59.000Z");

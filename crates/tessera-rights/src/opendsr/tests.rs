@@ -23,7 +23,12 @@ const EXAMPLE: &str = r#"{
 
 fn request() -> Request {
     let parsed = OpenDsrRequest::parse(EXAMPLE.as_bytes()).unwrap();
-    Request::open(parsed.opening("example_controller_id", vec![FragmentId([1; 16])])).unwrap()
+    Request::open(parsed.opening(
+        "example_controller_id",
+        vec![FragmentId([1; 16])],
+        at("2018-10-05T09:00:00Z"),
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -123,6 +128,13 @@ fn the_clock_runs_from_when_the_person_asked_the_controller() {
       "api_version": "2.0"
     }
     "#);
+}
+
+#[test]
+fn a_request_from_the_future_arrives_now() {
+    let parsed = OpenDsrRequest::parse(EXAMPLE.replace("2018-10-02", "2038-10-02").as_bytes()).unwrap();
+    let opening = parsed.opening("c", vec![FragmentId([1; 16])], at("2018-10-05T09:00:00Z"));
+    assert_eq!(opening.received_at, at("2018-10-05T09:00:00Z"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub const SECURITY_MEASURES: [&str; 6] = [
 /// What the workspace does not say and a register must.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supplement {
-    /// Categories of data subjects: customers, visitors of the site, staff.
+    /// Categories of data subjects: customers, readers, staff.
     pub data_subjects: Vec<String>,
     /// What protects data that goes to a region: an adequacy decision, standard contractual clauses.
     pub safeguards: BTreeMap<String, String>,

@@ -70,7 +70,7 @@ pub enum Told {
     },
 }
 
-/// What can be done about a request.
+/// What can be done about a request. The words in it are kept for as long as the request is: they should name nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
