@@ -78,6 +78,41 @@ fn write_back(task: &Task) {
     });
     times.load = load;
     print("change", task, &store, started, task.events, &times);
+    compact(task, &store, &mut random);
+}
+
+/// Compacts the quiet store, and again while events go on coming.
+fn compact(task: &Task, store: &EmbeddedStore, random: &mut Random) {
+    let before = store.size_bytes();
+    let started = Instant::now();
+    store.compact().unwrap();
+    println!(
+        "compact {:>8} records: {:.1} s, disk {} to {} MiB",
+        task.records,
+        started.elapsed().as_secs_f64(),
+        before >> 20,
+        store.size_bytes() >> 20
+    );
+    let started = Instant::now();
+    let (mut batches, mut longest) = (0, Duration::ZERO);
+    std::thread::scope(|scope| {
+        let compaction = scope.spawn(|| store.compact().unwrap());
+        while !compaction.is_finished() {
+            let from = Instant::now();
+            store.commit(change_batch(store, task.records, random)).unwrap();
+            longest = longest.max(from.elapsed());
+            batches += 1;
+            if store.dirty_bytes() >= task.checkpoint_bytes {
+                store.checkpoint().unwrap();
+            }
+        }
+    });
+    println!(
+        "compact beside {:.0} events/s: {:.1} s, the longest batch {:.2} s",
+        f64::from(batches) * BATCH_EVENTS as f64 / started.elapsed().as_secs_f64(),
+        started.elapsed().as_secs_f64(),
+        longest.as_secs_f64()
+    );
 }
 
 /// Commits every batch that `next` makes, with checkpoints beside them.

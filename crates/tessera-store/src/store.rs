@@ -203,6 +203,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Io`].
     fn set_cursor(&self, name: &str, value: u64) -> Result<(), StoreError>;
 
+    /// Makes every commit before the call durable and then forgets what no row holds any more: when this returns `Ok`,
+    /// no byte of a value that was removed or replaced before the call is in any file of the store. A slow call:
+    /// it writes all rows once, and needs as much room on disk again. Everything else goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Corrupt`]. The rows are as they were; call it again, as after a crash.
+    fn compact(&self) -> Result<(), StoreError>;
+
     /// Bytes on disk, 0 when the store is in memory only.
     fn size_bytes(&self) -> u64;
 

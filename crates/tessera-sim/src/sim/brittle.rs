@@ -131,6 +131,10 @@ impl Backing for BrittleBacking {
         self.backing.set_cursor(name, value)
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        self.backing.compact()
+    }
+
     fn size_bytes(&self) -> u64 {
         self.backing.size_bytes()
     }

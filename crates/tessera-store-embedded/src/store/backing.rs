@@ -49,6 +49,13 @@ pub trait Backing: Send + Sync + 'static {
     /// [`StoreError::Io`].
     fn set_cursor(&self, name: &str, value: u64) -> Result<(), StoreError>;
 
+    /// When this returns `Ok`, no byte of a value that was removed or replaced by a checkpoint before the call is in
+    /// any file. Everything else may be called meanwhile. After an error or a crash the rows are as they were.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Corrupt`].
+    fn compact(&self) -> Result<(), StoreError>;
+
     /// Bytes on disk.
     fn size_bytes(&self) -> u64;
 }

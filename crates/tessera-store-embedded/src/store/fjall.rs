@@ -5,6 +5,8 @@
 //! renames the version that names them (`table/writer`, `version/persist` of lsm-tree 3.1), so a crash finds
 //! the whole checkpoint or none of it.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -39,6 +41,10 @@ pub struct FjallBacking {
     /// The positions of the last checkpoint that was written and of the last that was tried: when the engine
     /// is opened again, it must be at one of the two.
     positions: Mutex<[Position; 2]>,
+    /// Held while a run is written.
+    writing: Mutex<()>,
+    /// Held for a whole compaction, and while the engine is opened again.
+    compacting: Mutex<()>,
 }
 
 impl std::fmt::Debug for FjallBacking {
@@ -123,8 +129,15 @@ impl FjallBacking {
         })?;
         let engine = open_engine(&folder, block_cache_bytes)?;
         let positions = Mutex::new([engine.position(&folder)?; 2]);
-        let (engine, broken) = (RwLock::new(Some(engine)), AtomicBool::new(false));
-        Ok(Self { folder, block_cache_bytes, engine, broken, positions })
+        Ok(Self {
+            folder,
+            block_cache_bytes,
+            engine: RwLock::new(Some(engine)),
+            broken: AtomicBool::new(false),
+            positions,
+            writing: Mutex::new(()),
+            compacting: Mutex::new(()),
+        })
     }
 
     fn with<T>(
@@ -133,20 +146,20 @@ impl FjallBacking {
         work: impl FnOnce(&Engine) -> fjall::Result<T>,
     ) -> Result<T, StoreError> {
         let engine = self.engine.read();
-        let Some(engine) = engine.as_ref() else {
-            return Err(self
-                .folder
-                .io(action, io::Error::other("the engine stopped after an earlier error")));
-        };
+        let engine = engine.as_ref().ok_or_else(|| self.stopped(action))?;
         work(engine).map_err(|error| explain(&self.folder, action, error))
     }
 
+    fn stopped(&self, action: &'static str) -> StoreError {
+        self.folder.io(action, io::Error::other("the engine stopped after an earlier error"))
+    }
+
+    /// After [`Self::heal`], which must not be called with `writing` held: it may wait for a compaction.
     fn write<T>(
         &self,
         action: &'static str,
         work: impl FnOnce(&Engine) -> fjall::Result<T>,
     ) -> Result<T, StoreError> {
-        self.heal()?;
         self.with(action, work).inspect_err(|_| self.broken.store(true, Ordering::Release))
     }
 
@@ -158,18 +171,49 @@ impl FjallBacking {
         if !broken && self.engine.read().as_ref().is_some_and(healthy) {
             return Ok(());
         }
+        // Reads go on until a compaction has ended, which a waiting writer of `engine` would not let them.
+        let _compacting = self.compacting.lock();
+        self.reopen()?;
+        tracing::warn!(folder = %self.folder.engine().display(), "store engine opened again after a failed write");
+        Ok(())
+    }
+
+    /// Drops everything that the engine has in memory, files that nobody needs included, and opens it again.
+    fn reopen(&self) -> Result<(), StoreError> {
         let mut engine = self.engine.write();
         drop(engine.take());
         let opened = open_engine(&self.folder, self.block_cache_bytes)?;
         let position = opened.position(&self.folder)?;
-        if !self.positions.lock().contains(&position) {
+        let mut positions = self.positions.lock();
+        if !positions.contains(&position) {
             let what = format!("it came back at position {}, which no checkpoint had", position.0);
             return Err(StoreError::Corrupt { what });
         }
+        let [written, _] = &mut *positions;
+        *written = position;
         *engine = Some(opened);
         self.broken.store(false, Ordering::Release);
-        tracing::warn!(folder = %self.folder.engine().display(), "store engine opened again after a failed write");
         Ok(())
+    }
+
+    /// Writes an empty run while nobody reads. The engine drops old values only below the oldest moment that a read
+    /// may have begun at, as it knows it since the last run: from here on that is now.
+    fn forget_reads(&self) -> Result<(), StoreError> {
+        let _writing = self.writing.lock();
+        let engine = self.engine.write();
+        let engine = engine.as_ref().ok_or_else(|| self.stopped("compact"))?;
+        let position = engine.position(&self.folder)?;
+        engine.write(&[], position).map_err(|error| explain(&self.folder, "compact", error))
+    }
+
+    /// The files that hold rows.
+    fn tables(&self) -> Result<BTreeSet<OsString>, StoreError> {
+        let engine = self.engine.read();
+        let tables = engine.as_ref().map(|engine| engine.rows.path().join("tables")).unwrap_or_default();
+        let names = std::fs::read_dir(tables).and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()
+        });
+        names.map_err(|error| self.folder.io("compact", error))
     }
 }
 
@@ -250,6 +294,8 @@ impl Backing for FjallBacking {
     }
 
     fn write_checkpoint(&self, rows: &[Row<'_>], position: Position) -> Result<(), StoreError> {
+        self.heal()?;
+        let _writing = self.writing.lock();
         let [written, _] = *self.positions.lock();
         *self.positions.lock() = [written, position];
         self.write("checkpoint", |engine| engine.write(rows, position))?;
@@ -270,10 +316,29 @@ impl Backing for FjallBacking {
 
     fn set_cursor(&self, name: &str, value: u64) -> Result<(), StoreError> {
         let key = [&[CURSOR_PREFIX], name.as_bytes()].concat();
+        self.heal()?;
         self.write("set a cursor in", |engine| {
             engine.cursors.insert(key, value.to_be_bytes())?;
             engine.database.persist(PersistMode::SyncAll)
         })
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        self.heal()?;
+        let _compacting = self.compacting.lock();
+        self.forget_reads().inspect_err(|_| self.broken.store(true, Ordering::Release))?;
+        let before = self.tables()?;
+        let compacted = self.with("compact", |engine| engine.rows.major_compact());
+        // The versions of before keep their files for as long as the engine remembers them, and a failed compaction
+        // leaves its own.
+        self.reopen()?;
+        compacted?;
+        let kept = self.tables()?.intersection(&before).count();
+        if kept > 0 {
+            let error = io::Error::other(format!("the engine kept {kept} of its {} files", before.len()));
+            return Err(self.folder.io("compact", error));
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {

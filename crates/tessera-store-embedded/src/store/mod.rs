@@ -12,6 +12,8 @@ mod sim;
 mod write_back;
 
 #[cfg(test)]
+mod compact_tests;
+#[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
 mod property_tests;

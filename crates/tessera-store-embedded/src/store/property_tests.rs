@@ -18,6 +18,7 @@ enum Step {
     Load(Vec<u8>),
     Scan(bool, Option<u8>, usize),
     Checkpoint,
+    Compact,
     FailedCheckpoint(bool),
     Crash,
 }
@@ -31,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<bool>(), proptest::option::of(0..40_u8), 0..50_usize)
             .prop_map(|(hashed, after, limit)| Step::Scan(hashed, after, limit)),
         2 => Just(Step::Checkpoint),
+        1 => Just(Step::Compact),
         1 => any::<bool>().prop_map(Step::FailedCheckpoint),
         1 => Just(Step::Crash),
     ]
@@ -110,6 +112,10 @@ fn check(subject: &mut dyn Subject, steps: &[Step]) {
             }
             Step::Checkpoint => {
                 assert_eq!(subject.store().checkpoint().unwrap(), Position(model.position));
+                durable = model.clone();
+            }
+            Step::Compact => {
+                subject.store().compact().unwrap();
                 durable = model.clone();
             }
             Step::FailedCheckpoint(reaches_the_disk) => {

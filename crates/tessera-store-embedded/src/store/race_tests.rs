@@ -58,6 +58,10 @@ impl Backing for Interrupted {
         self.disk.set_cursor(name, value)
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        self.disk.compact()
+    }
+
     fn size_bytes(&self) -> u64 {
         self.disk.size_bytes()
     }

@@ -372,6 +372,11 @@ impl<B: Backing> Store for WriteBack<B> {
         self.backing.set_cursor(name, value)
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        self.checkpoint()?;
+        self.backing.compact()
+    }
+
     fn size_bytes(&self) -> u64 {
         self.backing.size_bytes()
     }

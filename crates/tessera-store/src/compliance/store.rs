@@ -35,6 +35,7 @@ pub fn run(open: impl Fn() -> Box<dyn Harness>) {
         cursors_survive_without_a_checkpoint,
         the_longest_key_and_its_prefixes_are_different,
         large_values_come_back_whole,
+        a_compaction_is_a_checkpoint_and_changes_nothing_else,
     ];
     for case in cases {
         case(&mut *open());
@@ -311,6 +312,34 @@ fn cursors_survive_without_a_checkpoint(harness: &mut dyn Harness) {
     }
     check(harness.store(), cluster("a"), None);
     assert_eq!(harness.store().position(), Position::START, "a cursor takes no commit along");
+}
+
+fn a_compaction_is_a_checkpoint_and_changes_nothing_else(harness: &mut dyn Harness) {
+    ok(harness.store().compact());
+    assert_eq!(harness.store().position(), Position::START, "an empty store");
+    for round in 1..=5_u64 {
+        let text = round.to_string();
+        put(harness.store(), cluster("replaced"), Some(&text), Some(round * 10));
+        put(harness.store(), cluster("removed"), Some(&text), None);
+        put(harness.store(), key(Table::Count, text.as_bytes()), Some(&text), None);
+        ok(harness.store().set_cursor("webhook", round));
+        if round.is_multiple_of(2) {
+            ok(harness.store().checkpoint());
+        }
+        put(harness.store(), cluster("removed"), None, None);
+        ok(harness.store().compact());
+        for _ in 0..2 {
+            let store = harness.store();
+            let positions = (store.position(), store.durable_position());
+            assert_eq!(positions, (Position(round * 10), Position(round * 10)));
+            check(store, cluster("replaced"), Some(&text));
+            check(store, cluster("removed"), None);
+            assert_eq!(ids(&ok(store.scan(Table::Cluster, None, 9))), [&b"replaced"[..]]);
+            assert_eq!(ok(store.scan(Table::Count, None, 9)).len() as u64, round);
+            assert_eq!(ok(store.cursor("webhook")), Some(round));
+            harness.crash();
+        }
+    }
 }
 
 fn the_longest_key_and_its_prefixes_are_different(harness: &mut dyn Harness) {
