@@ -167,10 +167,9 @@ impl DrpRequest {
         let exercise = Exercise::parse(&required("exercise", wire.exercise)?);
         let regime = match wire.regime.as_deref() {
             None | Some("" | "voluntary") => None,
-            Some(name) => {
-                let known = Regime::ALL.into_iter().find(|regime| regime.as_str() == name);
-                Some(known.ok_or_else(|| unsupported("regime", "ccpa, gdpr, lgpd, or left out"))?)
-            }
+            Some(name) => Some(
+                Regime::parse(name).ok_or_else(|| unsupported("regime", "ccpa, gdpr, lgpd, or left out"))?,
+            ),
         };
         if wire.status_callback.as_deref().is_some_and(|url| !url.starts_with("https://")) {
             return Err(unsupported("status_callback", "an https address"));

@@ -47,8 +47,8 @@ fn check(zone: &str, table: &str) {
         let line = line.split("//").next().unwrap();
         let (given, expected) = line.split_once("=>").unwrap();
         let [regime, kind, received] = given.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
-        let regime = Regime::ALL.into_iter().find(|known| known.as_str() == regime).unwrap();
-        let kind = RequestType::ALL.into_iter().find(|known| known.as_str() == kind).unwrap();
+        let regime = Regime::parse(regime).unwrap();
+        let kind = RequestType::parse(kind).unwrap();
         let request = opened(regime, kind, received);
         let clock = clock(&request, &calendar(zone), request.opening().received_at);
         let day = |day: Option<Date>| day.map_or("-".to_owned(), |day| day.to_string());

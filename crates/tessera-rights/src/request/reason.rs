@@ -106,6 +106,12 @@ impl DenialReason {
         Self::Other,
     ];
 
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+
     /// The article that the reason stands on; nothing if the law does not know it for such a request.
     #[must_use]
     pub fn article(self, regime: Regime, request_type: RequestType) -> Option<&'static str> {

@@ -55,8 +55,8 @@ fn check(story: &str) {
     let mut lines = story.lines().map(str::trim).filter(|line| !line.is_empty());
     let [received, regime, request_type] =
         lines.next().unwrap().split_whitespace().collect::<Vec<_>>().try_into().unwrap();
-    let regime = Regime::ALL.into_iter().find(|known| known.as_str() == regime).unwrap();
-    let request_type = RequestType::ALL.into_iter().find(|known| known.as_str() == request_type).unwrap();
+    let regime = Regime::parse(regime).unwrap();
+    let request_type = RequestType::parse(request_type).unwrap();
     let mut request = opened(regime, request_type, received);
     for line in lines {
         let (done, expected) = line.split_once("=>").unwrap();
@@ -160,6 +160,9 @@ fn reasons_stand_on_an_article_of_the_law_in_question() {
 #[test]
 fn every_reason_stands_on_some_article_and_other_on_all() {
     for reason in DenialReason::ALL {
+        assert_eq!(DenialReason::parse(reason.as_str()), Some(reason));
+        let stored = serde_json::to_string(&reason).unwrap();
+        assert_eq!(stored, format!("\"{}\"", reason.as_str()));
         let pairs = Regime::ALL.into_iter().flat_map(|regime| RequestType::ALL.map(|kind| (regime, kind)));
         let articles = pairs.filter(|(regime, kind)| reason.article(*regime, *kind).is_some()).count();
         assert!(articles > 0, "{}", reason.as_str());

@@ -32,6 +32,12 @@ impl Regime {
         }
     }
 
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+
     /// Its name for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
@@ -97,6 +103,12 @@ impl RequestType {
             Self::Objection => "objection",
             Self::OptOutOfSale => "opt_out_of_sale",
         }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
     }
 
     /// Whether it may only be completed for a person who has shown who they are: what gives data out, changes or
