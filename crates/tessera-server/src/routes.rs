@@ -9,7 +9,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use tessera_store::{Log, Store};
 
-use crate::access::{self, Action, Guard, Need, gate, sign_in};
+use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{destinations, live, profiles, reject_replay, rejects, split, totals, workspace};
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -68,11 +68,11 @@ impl<L: Log, S: Store> Table<L, S> {
 
     fn router(self, app: &App<L, S>) -> Router<App<L, S>> {
         self.0.into_iter().fold(Router::new(), |router, Route { method, path, need, handler }| {
-            let guard = Guard { app: Arc::clone(app), need, method, path };
+            let guarded = GuardedRoute { app: Arc::clone(app), need, method, path };
             router.route(
                 path,
-                match need.is_gated() {
-                    true => handler.route_layer(from_fn_with_state(guard, gate::<L, S>)),
+                match need.is_guarded() {
+                    true => handler.route_layer(from_fn_with_state(guarded, guard::<L, S>)),
                     false => handler,
                 },
             )

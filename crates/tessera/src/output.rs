@@ -56,7 +56,9 @@ pub(crate) fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         note(format_args!("  because: {cause}"));
     }
-    let hint = error.chain().find_map(hint_of);
+    // A failure that was put over its cause stands in no link of the chain.
+    let over = error.downcast_ref::<Failure>().map(|failure| failure.hint.clone());
+    let hint = over.or_else(|| error.chain().find_map(hint_of));
     if let Some(hint) = hint.filter(|hint| !hint.is_empty()) {
         note(format_args!("hint: {hint}"));
     }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::audit::Actor;
 use super::credential::{SESSION_PREFIX, check_password, is_password, new_token, password_hash, token_hash};
 use super::directory::Account;
-use super::gate::Client;
+use super::guard::Client;
 use super::limits::Key;
 use super::viewer::{Viewer, Way};
 use crate::api::read_json;

@@ -1,4 +1,4 @@
-//! What the gate remembers between requests.
+//! What the guard remembers between requests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use tessera_store::{Log, Store};
 use tokio::sync::Semaphore;
 
 use super::directory::Directory;
-use super::gate::seconds;
+use super::guard::seconds;
 use super::limits::{Failures, Key, Rates};
 use super::session::Sessions;
 use crate::error::ApiError;
@@ -44,7 +44,7 @@ impl Default for AccessSettings {
     }
 }
 
-/// The state of the gate.
+/// The state of the guard.
 pub(crate) struct Access {
     directory: ArcSwap<Directory>,
     /// When the directory was loaded, in monotonic nanoseconds; `u64::MAX`: never.

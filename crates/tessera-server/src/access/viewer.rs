@@ -10,7 +10,7 @@ use super::role::{Action, Role, allows};
 /// What stands in place of a secret.
 const HIDDEN: &str = "<secret>";
 
-/// Who asks. In the extensions of every request that the gate let through.
+/// Who asks. In the extensions of every request that the guard let through.
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
     /// The name of the account; `root` for the token of the data folder.

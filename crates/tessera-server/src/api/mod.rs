@@ -1,6 +1,6 @@
 //! The admin API under `/api/v1`: profiles, the workspace, rejects, destinations, totals, the live stream.
 //!
-//! Invariant: nothing here is served but through [`crate::access::gate`]; a profile leaves only as
+//! Invariant: nothing here is served but through [`crate::access::guard`]; a profile leaves only as
 //! [`tessera_policy::Permitted`].
 
 pub(crate) mod destinations;

@@ -71,6 +71,26 @@ fn accounts_outlive_a_restart_and_a_rebuild_and_sessions_do_not() {
 }
 
 #[test]
+fn a_command_that_comes_too_fast_waits_and_asks_again() {
+    let environment = vec![
+        ("TESSERA_ACCESS__REQUESTS_PER_SECOND", "2".to_owned()),
+        ("TESSERA_ACCESS__BURST", "1".to_owned()),
+    ];
+    let server = Server::start_in(tempfile::tempdir().unwrap(), environment);
+    let report = token(&server.run(&["access", "add-token", "report", "--role", "analyst"]).ok());
+    for _ in 0..3 {
+        server.run(&["access", "whoami", "--token", &report]).ok();
+    }
+    // So fast that some had to wait: asked without waiting, one of so many is refused.
+    let statuses = (0..20).map(|_| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let asked = config.new_agent().get(format!("{}/api/v1/access/whoami", server.url));
+        asked.header("Authorization", format!("Bearer {report}")).call().unwrap().status().as_u16()
+    });
+    assert!(statuses.collect::<Vec<_>>().contains(&429));
+}
+
+#[test]
 fn no_credential_is_anywhere_in_the_data_folder() {
     let server = Server::start();
     let secret = token(&server.run(&["access", "add-token", "report", "--role", "analyst"]).ok());

@@ -1,4 +1,4 @@
-//! The gate of the admin API: who asks, may they, and not too often. Then the request is told to the audit.
+//! The guard of the admin API: who asks, may they, and not too often. Then the request is told to the audit.
 //!
 //! Invariants: no handler of a route that needs an action runs without a [`Viewer`] that has it; a right token is
 //! never locked out, for only wrong credentials are refused by a lock; the token of the data folder, used at this
@@ -40,8 +40,8 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// Whether the gate stands before it.
-    pub(crate) const fn is_gated(self) -> bool {
+    /// Whether the guard stands before it.
+    pub(crate) const fn is_guarded(self) -> bool {
         !matches!(self, Self::Nothing | Self::WriteKey)
     }
 
@@ -55,15 +55,15 @@ impl Need {
     }
 }
 
-/// A route as the gate knows it.
-pub(crate) struct Guard<L, S> {
+/// A route as the guard knows it.
+pub(crate) struct GuardedRoute<L, S> {
     pub(crate) app: App<L, S>,
     pub(crate) need: Need,
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
 }
 
-impl<L, S> Clone for Guard<L, S> {
+impl<L, S> Clone for GuardedRoute<L, S> {
     fn clone(&self) -> Self {
         Self { app: Arc::clone(&self.app), ..*self }
     }
@@ -85,8 +85,8 @@ impl From<ApiError> for Turned {
     }
 }
 
-pub(crate) async fn gate<L: Log, S: Store>(
-    State(Guard { app, need, method, path }): State<Guard<L, S>>,
+pub(crate) async fn guard<L: Log, S: Store>(
+    State(GuardedRoute { app, need, method, path }): State<GuardedRoute<L, S>>,
     request: Request,
     next: Next,
 ) -> Response {
