@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tessera_model::{FragmentId, HashKey, Identifier, PurposeName, Record, Rules, Timestamp, wire};
+use tessera_model::{
+    FragmentId, HashKey, Identifier, PurposeName, Record, Rules, Timestamp, is_erased, wire,
+};
 use tessera_policy::{Denial, Grant, Permitted};
 use tessera_profile::{
     Cluster, ConsentView, Folded, Profile, Recent, Row, Subject, View, consents, disclose, fold,
@@ -197,9 +199,13 @@ pub fn read_events(
 fn event_at(record: &Record, index: u32) -> Option<Box<RawValue>> {
     let Record::Ingest { body, entrance, .. } = record else { return None };
     let text = String::from_utf8_lossy(body);
+    if is_erased(&text) {
+        return None;
+    }
     if entrance.call().is_some() {
         return serde_json::from_str(&text).ok();
     }
     let batch: wire::Batch<'_> = serde_json::from_str(&text).ok()?;
-    batch.batch.get(usize::try_from(index).ok()?).map(|raw| (*raw).to_owned())
+    let raw = batch.batch.get(usize::try_from(index).ok()?)?;
+    (!is_erased(raw.get())).then(|| (*raw).to_owned())
 }

@@ -125,6 +125,14 @@ impl Consents {
         self.born_on = self.born_on.max(other.born_on);
     }
 
+    /// What was known of the person's will at a time, as far as it is remembered since when each word stands.
+    #[must_use]
+    pub fn as_of(&self, at: Timestamp) -> Self {
+        let mut then = self.clone();
+        then.records.retain(|record| record.first_at <= at);
+        then
+    }
+
     /// All records, by purpose and status.
     pub fn iter(&self) -> impl Iterator<Item = &ConsentRecord> {
         self.records.iter()

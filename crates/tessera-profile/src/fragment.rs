@@ -179,6 +179,15 @@ impl Fragment {
         removed
     }
 
+    /// Whether `is` holds for any value's basis and time.
+    pub fn any_value(&self, is: impl Fn(&Basis, Timestamp) -> bool) -> bool {
+        let holds = |basis: u16, at: Timestamp| self.basis_of(basis).is_some_and(|basis| is(basis, at));
+        self.traits.iter().any(|(_, word)| holds(word.basis, word.at))
+            || self.events.iter().any(|event| holds(event.basis, event.last_at))
+            || self.recent.iter().any(|event| holds(event.basis, event.at))
+            || self.memberships.iter().any(|membership| holds(membership.basis, membership.since))
+    }
+
     /// How many values it holds, besides what was said of consent.
     #[must_use]
     pub fn values(&self) -> usize {

@@ -77,9 +77,21 @@ impl World {
     }
 
     pub(crate) fn post(&mut self, source: &str, entrance: Entrance, body: &str) {
+        self.request(source, entrance, body, false);
+    }
+
+    pub(crate) fn post_with_gpc(&mut self, source: &str, entrance: Entrance, body: &str) {
+        self.request(source, entrance, body, true);
+    }
+
+    pub(crate) fn key(&self) -> HashKey {
+        self.key.clone()
+    }
+
+    fn request(&mut self, source: &str, entrance: Entrance, body: &str, gpc: bool) {
         self.requests += 1;
         self.append(&Record::Ingest {
-            gpc: false,
+            gpc,
             source: SourceName::parse(source).unwrap(),
             received_at: self.clock.now(),
             request_id: RequestId(self.requests),

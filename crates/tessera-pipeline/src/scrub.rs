@@ -1,0 +1,231 @@
+//! Making unreadable in the log what must not be kept: the events of people who were erased, and events that no purpose
+//! covers any more or ever did.
+//!
+//! A record keeps its place and length; the part that goes is overwritten, and the segment that holds it is written anew.
+//! The caller has written a snapshot at or behind `upto`: a replay from before would find less than there was.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tessera_model::{
+    Call, Entrance, Event, FragmentId, HashKey, ParseContext, PurposeSet, Record, Rules, Timestamp,
+    erase_events, pad_operation, parse_body,
+};
+use tessera_policy::{Consents, covering, is_in_time};
+use tessera_profile::Row;
+use tessera_store::{Log, Position, Store};
+
+use crate::query::load_cluster;
+use crate::view::cluster_key;
+use crate::{Mentions, PipelineError};
+
+/// What a pass over the log came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scrubbed {
+    /// Records looked at.
+    pub records: u64,
+    /// Events made unreadable.
+    pub events: u64,
+    /// Orders from which something was taken.
+    pub orders: u64,
+    /// Segments written anew.
+    pub segments: u64,
+    /// Bytes of these segments.
+    pub bytes: u64,
+}
+
+/// A pass over the log.
+pub struct Scrub<'a, L, S> {
+    /// The log.
+    pub log: &'a L,
+    /// The store, to decide by.
+    pub store: &'a S,
+    /// The workspace in force.
+    pub rules: &'a Rules,
+    /// The installation's key.
+    pub key: &'a HashKey,
+    /// The moment of the decisions.
+    pub now: Timestamp,
+}
+
+/// Everything that `members` of a batch, or a body as a whole, turned out to be.
+type Found = Vec<Option<Event>>;
+
+impl<L: Log, S: Store> Scrub<'_, L, S> {
+    /// Makes unreadable what the log says of these people up to `upto`. `progress` hears the position now and then.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; what was rewritten stays so, and the rest is done by another pass.
+    pub fn people(
+        &self,
+        mentions: &Mentions<'_>,
+        upto: Position,
+        progress: &mut dyn FnMut(Position),
+    ) -> Result<Scrubbed, PipelineError> {
+        self.pass(
+            upto,
+            progress,
+            &mut |event, text| {
+                Ok(match event {
+                    Some(event) => mentions.in_event(event),
+                    None => mentions.in_text(text),
+                })
+            },
+            Some(mentions),
+        )
+    }
+
+    /// Makes unreadable every event up to `upto` that no purpose covers: none did when it came, or none does any more.
+    ///
+    /// # Errors
+    /// As [`Scrub::people`].
+    pub fn uncovered(
+        &self,
+        upto: Position,
+        progress: &mut dyn FnMut(Position),
+    ) -> Result<Scrubbed, PipelineError> {
+        self.pass(
+            upto,
+            progress,
+            &mut |event, _| match event {
+                Some(event) => Ok(!self.is_covered(event)?),
+                // A reject, which a person may still want to mend and replay.
+                None => Ok(false),
+            },
+            None,
+        )
+    }
+
+    fn pass(
+        &self,
+        upto: Position,
+        progress: &mut dyn FnMut(Position),
+        is_meant: &mut dyn FnMut(Option<&Event>, &str) -> Result<bool, PipelineError>,
+        mentions: Option<&Mentions<'_>>,
+    ) -> Result<Scrubbed, PipelineError> {
+        let (mut scrubbed, mut failed) = (Scrubbed::default(), None);
+        let start = self.log.bounds().start;
+        let rewritten = self.log.rewrite(start..upto, &mut |position, bytes| {
+            if failed.is_some() {
+                return None;
+            }
+            scrubbed.records += 1;
+            if scrubbed.records % 256 == 0 {
+                progress(position);
+            }
+            match self.record(position, bytes, is_meant, mentions) {
+                Ok(None) => None,
+                Ok(Some((bytes, events))) => {
+                    scrubbed.events += events;
+                    scrubbed.orders += u64::from(events == 0);
+                    Some(bytes)
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        scrubbed.segments = u64::try_from(rewritten.segments).unwrap_or(u64::MAX);
+        scrubbed.bytes = rewritten.bytes;
+        Ok(scrubbed)
+    }
+
+    /// The record without what is meant, and how many events went.
+    fn record(
+        &self,
+        position: Position,
+        bytes: &[u8],
+        is_meant: &mut dyn FnMut(Option<&Event>, &str) -> Result<bool, PipelineError>,
+        mentions: Option<&Mentions<'_>>,
+    ) -> Result<Option<(Vec<u8>, u64)>, PipelineError> {
+        let at = |source| PipelineError::Record { position, source };
+        let record = Record::decode(&Bytes::copy_from_slice(bytes)).map_err(at)?;
+        match &record {
+            Record::Operation { at: time, operation } => {
+                let Some(mentions) = mentions else { return Ok(None) };
+                let without = operation.without(|id| mentions.is_of(id), |text| mentions.in_text(text));
+                let Some(operation) = without else { return Ok(None) };
+                let record = Record::Operation { at: *time, operation };
+                pad_operation(&record, bytes.len()).map(|bytes| Some((bytes, 0))).map_err(at)
+            }
+            Record::Ingest { entrance, body, .. } => {
+                let events = self.events(&record);
+                let (mut failed, mut count) = (None, 0);
+                let decided = std::cell::RefCell::new((&mut failed, &mut count, is_meant));
+                let erased = erase_events(body, *entrance == Entrance::Batch, |index, text| {
+                    let mut state = decided.borrow_mut();
+                    let (failed, count, is_meant) = &mut *state;
+                    let event = usize::try_from(index).ok().and_then(|at| events.get(at)?.as_ref());
+                    match is_meant(event, text) {
+                        Ok(is) => {
+                            **count += u64::from(is);
+                            is
+                        }
+                        Err(error) => {
+                            **failed = Some(error);
+                            false
+                        }
+                    }
+                });
+                drop(decided);
+                match (failed, erased) {
+                    (Some(error), _) => Err(error),
+                    (None, None) => Ok(None),
+                    (None, Some(body)) => {
+                        record.encode_with_body(body).map(|bytes| Some((bytes, count))).map_err(at)
+                    }
+                }
+            }
+        }
+    }
+
+    fn events(&self, record: &Record) -> Found {
+        let Record::Ingest { source, received_at, request_id, entrance, gpc, body } = record else {
+            return Vec::new();
+        };
+        let (received_at, request_id, gpc) = (*received_at, *request_id, *gpc);
+        let context = ParseContext { rules: self.rules, key: self.key, source, received_at, request_id, gpc };
+        let parsed = parse_body(body, *entrance, &context).unwrap_or_default();
+        parsed.into_iter().map(Result::ok).collect()
+    }
+
+    /// Whether a purpose covered the event when it came, and covers it now.
+    fn is_covered(&self, event: &Event) -> Result<bool, PipelineError> {
+        // What was said about purposes is the proof of what was done; it goes with the person.
+        let is_proof = matches!(event.call, Call::Consent { .. });
+        let mut known: BTreeMap<FragmentId, Consents> = BTreeMap::new();
+        for identified in &event.identifiers {
+            if self.is_erased(identified.id)? {
+                return Ok(false);
+            }
+            let Some((cluster, node)) = load_cluster(self.store, identified.id)? else { continue };
+            let ids = cluster.component(node).filter_map(|(at, fragment)| {
+                Some((cluster.graph().nodes().get(at)?.id, fragment.consents.clone()))
+            });
+            known.extend(ids);
+        }
+        if is_proof {
+            return Ok(true);
+        }
+        let mut told = Consents::default();
+        if let Some(day) = event.born_on {
+            told.born_on(day);
+        }
+        let purposes = &self.rules.purposes;
+        let now: PurposeSet = covering(purposes, event.purposes, known.values().chain([&told]), self.now).0;
+        let then: Vec<Consents> = known.values().map(|consents| consents.as_of(event.received_at)).collect();
+        let then = covering(purposes, now, then.iter().chain([&told]), event.received_at).0;
+        let mut both = then.iter().filter_map(|id| purposes.by_id(id));
+        Ok(both.any(|purpose| is_in_time(purpose, event.at, self.now)))
+    }
+
+    fn is_erased(&self, id: FragmentId) -> Result<bool, PipelineError> {
+        let row = self.store.load(&[cluster_key(id)])?.into_iter().next().flatten();
+        Ok(matches!(row.as_deref().map(Row::decode).transpose()?, Some(Row::Tombstone(_))))
+    }
+}
