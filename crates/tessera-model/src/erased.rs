@@ -4,6 +4,8 @@
 //! quotation marks, so that what is left is still JSON. Invariants: blanking keeps the length; what is blank is told
 //! from everything that a client may send and have accepted, for an event is an object.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -26,41 +28,108 @@ fn blank(part: &mut [u8]) {
     }
 }
 
-/// The body with what `is_meant` says blanked: the members of a batch by number, or the whole of a single call or of a
-/// body that cannot be read. `None`: nothing is.
+/// How much of an event goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Erasing {
+    /// Nothing.
+    Nothing,
+    /// The strings and numbers at these places of its text: they name somebody else than the event is about.
+    Values(Vec<Range<usize>>),
+    /// All of it.
+    Everything,
+}
+
+/// The body without what `decide` says of the members of a batch by number, or of the whole of a single call or of a
+/// body that cannot be read. `None`: nothing goes.
 #[must_use]
-pub fn erase_events(body: &Bytes, is_batch: bool, is_meant: impl Fn(u32, &str) -> bool) -> Option<Vec<u8>> {
-    let whole = |body: &Bytes| {
-        let mut bytes = body.to_vec();
-        blank(&mut bytes);
-        bytes
-    };
+pub fn erase_events(
+    body: &Bytes,
+    is_batch: bool,
+    mut decide: impl FnMut(u32, &str) -> Erasing,
+) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(body);
-    if !is_batch {
-        return (!is_erased(&text) && is_meant(0, &text)).then(|| whole(body));
-    }
-    let Ok(batch) = std::str::from_utf8(body)
-        .map_err(|_| ())
-        .and_then(|text| serde_json::from_str::<wire::Batch<'_>>(text).map_err(|_| ()))
-    else {
-        return (!is_erased(&text) && is_meant(0, &text)).then(|| whole(body));
-    };
+    let batch = std::str::from_utf8(body).ok().filter(|_| is_batch);
+    let batch = batch.and_then(|text| serde_json::from_str::<wire::Batch<'_>>(text).ok());
     let mut bytes = body.to_vec();
     let mut is_changed = false;
-    for (index, raw) in (0_u32..).zip(&batch.batch) {
-        if is_erased(raw.get()) || !is_meant(index, raw.get()) {
-            continue;
+    let mut erase = |index: u32, text: &str, place: Range<usize>| {
+        let Some(part) = bytes.get_mut(place).filter(|_| !is_erased(text)) else { return };
+        match decide(index, text) {
+            Erasing::Nothing => return,
+            Erasing::Everything => blank(part),
+            Erasing::Values(places) => {
+                for place in places {
+                    part.get_mut(place).into_iter().for_each(blank_value);
+                }
+            }
         }
-        if let Some(part) = place_of(body, raw).and_then(|place| bytes.get_mut(place)) {
-            blank(part);
-            is_changed = true;
+        is_changed = true;
+    };
+    match batch {
+        None => erase(0, &text, 0..body.len()),
+        Some(batch) => {
+            for (index, raw) in (0_u32..).zip(&batch.batch) {
+                if let Some(place) = place_of(body, raw) {
+                    erase(index, raw.get(), place);
+                }
+            }
         }
     }
     is_changed.then_some(bytes)
 }
 
+/// A string becomes blank, a number becomes 0: as identifiers both say nothing.
+fn blank_value(part: &mut [u8]) {
+    match part {
+        [b'"', inner @ .., b'"'] => inner.fill(b' '),
+        [first, rest @ ..] => {
+            *first = b'0';
+            rest.fill(b' ');
+        }
+        [] => {}
+    }
+}
+
+/// The places of the strings and numbers in a JSON text, names of members left out, for which `is_meant` holds.
+pub fn find_values(text: &str, mut is_meant: impl FnMut(&str) -> bool) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let start = at;
+        match byte(at) {
+            b'"' => {
+                at += 1;
+                while at < bytes.len() && byte(at) != b'"' {
+                    at += 1 + usize::from(byte(at) == b'\\');
+                }
+                at += 1;
+                let mut next = at;
+                while byte(next).is_ascii_whitespace() {
+                    next += 1;
+                }
+                let value = text.get(start..at).filter(|_| byte(next) != b':');
+                let value = value.and_then(|quoted| serde_json::from_str::<String>(quoted).ok());
+                if value.is_some_and(|value| is_meant(&value)) {
+                    found.push(start..at);
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                while matches!(byte(at), b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') {
+                    at += 1;
+                }
+                if text.get(start..at).is_some_and(&mut is_meant) {
+                    found.push(start..at);
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    found
+}
+
 /// Where a value that was parsed from `body` stands in it.
-fn place_of(body: &Bytes, raw: &RawValue) -> Option<std::ops::Range<usize>> {
+fn place_of(body: &Bytes, raw: &RawValue) -> Option<Range<usize>> {
     let start = (raw.get().as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
     let end = start.checked_add(raw.get().len())?;
     (end <= body.len()).then_some(start..end)
@@ -144,22 +213,39 @@ pub fn pad_operation(record: &Record, len: usize) -> Result<Vec<u8>, RecordError
 mod tests {
     use super::*;
 
+    fn whole(is: bool) -> Erasing {
+        if is { Erasing::Everything } else { Erasing::Nothing }
+    }
+
+    #[test]
+    fn values_go_and_what_is_left_is_json_of_the_same_length() {
+        let text = r#"{"userId": 77, "x": {"anonymousId" :"a\"7"}, "7": [7, "7", true, -7.5e3, "77"]}"#;
+        let body = Bytes::from_static(text.as_bytes());
+        let meant = |text: &str| ["7", "a\"7", "-7.5e3"].contains(&text);
+        let erased = erase_events(&body, false, |_, text| Erasing::Values(find_values(text, meant))).unwrap();
+        let erased = String::from_utf8(erased).unwrap();
+        assert_eq!(erased.len(), text.len());
+        let value: serde_json::Value = serde_json::from_str(&erased).unwrap();
+        let expected = r#"{"userId": 77, "x": {"anonymousId": "    "}, "7": [0, " ", true, 0, "77"]}"#;
+        assert_eq!(value, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    }
+
     #[test]
     fn erasing_blanks_only_what_is_meant_and_keeps_the_length() {
         let body = Bytes::from_static(br#"{"batch": [{"userId":"ada"}, {"userId":"bob"} ], "sentAt": null}"#);
-        let erased = erase_events(&body, true, |_, text| text.contains("ada")).unwrap();
+        let erased = erase_events(&body, true, |_, text| whole(text.contains("ada"))).unwrap();
         let text = String::from_utf8(erased.clone()).unwrap();
         assert_eq!(erased.len(), body.len());
         assert!(!text.contains("ada") && text.contains("bob"));
         let batch: wire::Batch<'_> = serde_json::from_str(&text).unwrap();
         assert!(is_erased(batch.batch[0].get()) && !is_erased(batch.batch[1].get()));
-        assert_eq!(erase_events(&Bytes::from(erased), true, |_, text| text.contains("ada")), None);
+        assert_eq!(erase_events(&Bytes::from(erased), true, |_, text| whole(text.contains("ada"))), None);
     }
 
     #[test]
     fn a_body_that_cannot_be_read_goes_as_a_whole() {
         let body = Bytes::from_static(b"{\"batch\": [{\"userId\":\"ada\"");
-        let erased = erase_events(&body, true, |_, text| text.contains("ada")).unwrap();
+        let erased = erase_events(&body, true, |_, text| whole(text.contains("ada"))).unwrap();
         assert_eq!(erased.len(), body.len());
         assert!(is_erased(std::str::from_utf8(&erased).unwrap()));
     }

@@ -33,7 +33,7 @@ pub use document::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, LegalBasis,
     NamespaceDocument, Party, PolicyDocument, PurposeDocument, Reconsent, Secret, SourceDocument, TcfMapping,
 };
-pub use erased::{erase_events, is_erased, pad_operation};
+pub use erased::{Erasing, erase_events, find_values, is_erased, pad_operation};
 pub use event::{Call, Event, Identified, Trait};
 pub use identifier::{FragmentId, HashKey, Identifier, IdentifierError, Namespace};
 pub use json::{Json, Shape, ShapeError, pick, pick_path, raw_at};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tessera_model::{Call, Event, FragmentId, HashKey, Rules};
+use tessera_model::{Event, FragmentId, HashKey, Rules};
 use tessera_store::{Change, Key, Store, Table};
 
 use crate::outbox::OutboxRow;
@@ -31,11 +31,10 @@ impl<'a> Mentions<'a> {
         self.fragments.contains(&id)
     }
 
-    /// Whether the event is about one of them.
+    /// Whether the event is about one of them: it is kept under its strongest identifier.
     #[must_use]
-    pub fn in_event(&self, event: &Event) -> bool {
-        let previous = if let Call::Alias { previous } = &event.call { previous.as_slice() } else { &[] };
-        event.identifiers.iter().chain(previous).any(|identified| self.is_of(identified.id))
+    pub fn is_about(&self, event: &Event) -> bool {
+        event.owner().is_some_and(|owner| self.is_of(owner.id))
     }
 
     /// Whether a text that is no event, JSON or not, names one of them.
@@ -58,6 +57,12 @@ impl<'a> Mentions<'a> {
             Value::Array(values) => values.iter().any(|value| self.in_value(value)),
             Value::Object(members) => members.values().any(|value| self.in_value(value)),
         }
+    }
+
+    /// Whether a string is, or holds, an identifier of theirs.
+    #[must_use]
+    pub fn in_words(&self, text: &str) -> bool {
+        self.is_identifier(text) || words(text).any(|word| self.is_identifier(word))
     }
 
     fn is_identifier(&self, text: &str) -> bool {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::Serialize;
 use tessera_model::{
-    Call, Entrance, Event, FragmentId, HashKey, ParseContext, PurposeSet, Record, Rules, Timestamp,
-    erase_events, pad_operation, parse_body,
+    Call, Entrance, Erasing, Event, FragmentId, HashKey, ParseContext, PurposeSet, Record, Rules, Timestamp,
+    erase_events, find_values, pad_operation, parse_body,
 };
 use tessera_policy::{Consents, covering, is_in_time};
 use tessera_profile::Row;
@@ -52,6 +52,9 @@ pub struct Scrub<'a, L, S> {
 /// Everything that `members` of a batch, or a body as a whole, turned out to be.
 type Found = Vec<Option<Event>>;
 
+/// What becomes of an event, or of a text that is none.
+type Decide<'a> = dyn FnMut(Option<&Event>, &str) -> Result<Erasing, PipelineError> + 'a;
+
 impl<L: Log, S: Store> Scrub<'_, L, S> {
     /// Makes unreadable what the log says of these people up to `upto`. `progress` hears the position now and then.
     ///
@@ -63,17 +66,19 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         upto: Position,
         progress: &mut dyn FnMut(Position),
     ) -> Result<Scrubbed, PipelineError> {
-        self.pass(
-            upto,
-            progress,
-            &mut |event, text| {
-                Ok(match event {
-                    Some(event) => mentions.in_event(event),
-                    None => mentions.in_text(text),
-                })
-            },
-            Some(mentions),
-        )
+        let decide: &mut Decide<'_> = &mut |event, text| {
+            Ok(match event {
+                Some(event) if mentions.is_about(event) => Erasing::Everything,
+                None if mentions.in_text(text) => Erasing::Everything,
+                // Somebody else's event that names them: a shared device, an address in a property.
+                Some(_) => match find_values(text, |value| mentions.in_words(value)) {
+                    places if places.is_empty() => Erasing::Nothing,
+                    places => Erasing::Values(places),
+                },
+                None => Erasing::Nothing,
+            })
+        };
+        self.pass(upto, progress, decide, Some(mentions))
     }
 
     /// Makes unreadable every event up to `upto` that no purpose covers: none did when it came, or none does any more.
@@ -85,23 +90,19 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         upto: Position,
         progress: &mut dyn FnMut(Position),
     ) -> Result<Scrubbed, PipelineError> {
-        self.pass(
-            upto,
-            progress,
-            &mut |event, _| match event {
-                Some(event) => Ok(!self.is_covered(event)?),
-                // A reject, which a person may still want to mend and replay.
-                None => Ok(false),
-            },
-            None,
-        )
+        let decide: &mut Decide<'_> = &mut |event, _| match event {
+            Some(event) if !self.is_covered(event)? => Ok(Erasing::Everything),
+            // A reject is left, which a person may still want to mend and replay.
+            Some(_) | None => Ok(Erasing::Nothing),
+        };
+        self.pass(upto, progress, decide, None)
     }
 
     fn pass(
         &self,
         upto: Position,
         progress: &mut dyn FnMut(Position),
-        is_meant: &mut dyn FnMut(Option<&Event>, &str) -> Result<bool, PipelineError>,
+        decide: &mut Decide<'_>,
         mentions: Option<&Mentions<'_>>,
     ) -> Result<Scrubbed, PipelineError> {
         let (mut scrubbed, mut failed) = (Scrubbed::default(), None);
@@ -114,7 +115,7 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
             if scrubbed.records % 256 == 0 {
                 progress(position);
             }
-            match self.record(position, bytes, is_meant, mentions) {
+            match self.record(position, bytes, decide, mentions) {
                 Ok(None) => None,
                 Ok(Some((bytes, events))) => {
                     scrubbed.events += events;
@@ -140,7 +141,7 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         &self,
         position: Position,
         bytes: &[u8],
-        is_meant: &mut dyn FnMut(Option<&Event>, &str) -> Result<bool, PipelineError>,
+        decide: &mut Decide<'_>,
         mentions: Option<&Mentions<'_>>,
     ) -> Result<Option<(Vec<u8>, u64)>, PipelineError> {
         let at = |source| PipelineError::Record { position, source };
@@ -156,23 +157,15 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
             Record::Ingest { entrance, body, .. } => {
                 let events = self.events(&record);
                 let (mut failed, mut count) = (None, 0);
-                let decided = std::cell::RefCell::new((&mut failed, &mut count, is_meant));
                 let erased = erase_events(body, *entrance == Entrance::Batch, |index, text| {
-                    let mut state = decided.borrow_mut();
-                    let (failed, count, is_meant) = &mut *state;
                     let event = usize::try_from(index).ok().and_then(|at| events.get(at)?.as_ref());
-                    match is_meant(event, text) {
-                        Ok(is) => {
-                            **count += u64::from(is);
-                            is
-                        }
-                        Err(error) => {
-                            **failed = Some(error);
-                            false
-                        }
-                    }
+                    let decided = decide(event, text).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        Erasing::Nothing
+                    });
+                    count += u64::from(decided != Erasing::Nothing);
+                    decided
                 });
-                drop(decided);
                 match (failed, erased) {
                     (Some(error), _) => Err(error),
                     (None, None) => Ok(None),
