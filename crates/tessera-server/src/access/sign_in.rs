@@ -147,6 +147,7 @@ pub(crate) async fn sign_out<L: Log, S: Store>(
         ));
     };
     app.access.sessions.lock().close(&token);
+    app.access.changed.send_replace(());
     Ok(Json(SignedOut { signed_out: true }))
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tessera_model::{Operation, StoredAccount, Timestamp};
 use tessera_pipeline::load_accounts;
 use tessera_store::{Log, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::directory::Directory;
 use super::guard::seconds;
@@ -57,6 +57,8 @@ pub(crate) struct Access {
     /// The day on which each account was last used, since the server started.
     used_at: Mutex<BTreeMap<String, Timestamp>>,
     pub(crate) hashing: Semaphore,
+    /// Told when somebody may have lost access, so that what is open for long is asked for anew.
+    pub(crate) changed: watch::Sender<()>,
     /// One change of the accounts at a time.
     pub(crate) changes: tokio::sync::Mutex<()>,
 }
@@ -72,6 +74,7 @@ impl Access {
             rates: Mutex::new(Rates::new(settings.requests_per_second, settings.burst)),
             used_at: Mutex::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
+            changed: watch::Sender::new(()),
             changes: tokio::sync::Mutex::new(()),
         }
     }
@@ -178,7 +181,9 @@ impl<L: Log, S: Store> Shared<L, S> {
         to_the_end(async move {
             let position = app.order(operation).await?;
             app.settle(position).await?;
-            app.load_accounts().await
+            app.load_accounts().await?;
+            app.access.changed.send_replace(());
+            Ok(())
         })
         .await
     }

@@ -49,6 +49,11 @@ impl Viewer {
         }
     }
 
+    /// Whether its access may be taken away.
+    pub(crate) fn may_end(&self) -> bool {
+        self.way != Way::Root
+    }
+
     pub(crate) fn may(&self, action: Action) -> bool {
         self.way != Way::SigningIn && allows(self.role, action)
     }

@@ -1,5 +1,6 @@
 //! What happens, as it happens: a stream of server-sent events for people who watch. Holds no personal data.
 //!
+//! A stream ends when accounts change, for its reader may be one who has lost access.
 //! Nothing waits for a reader: one who lags is told how many it missed and goes on.
 //! Reference: WHATWG HTML, server-sent events.
 
@@ -22,6 +23,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use super::Params;
+use crate::access::Viewer;
 use crate::edge::Stopping;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::App;
@@ -31,7 +33,7 @@ const KINDS: [&str; 7] = ["accepted", "rejected", "denied", "duplicate", "merged
 
 /// Events as they are accepted, rejected, denied; profiles as they are merged and split.
 ///
-/// Each is `event: KIND` and `data: JSON`. `event: lagged` says how many were missed.
+/// Each is `event: KIND` and `data: JSON`. The stream ends when accounts change: ask again. `event: lagged` says how many were missed.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "system",
     params(("kind" = Option<String>, Query,
@@ -45,6 +47,7 @@ const KINDS: [&str; 7] = ["accepted", "rejected", "denied", "duplicate", "merged
 pub(crate) async fn live<L: Log, S: Store>(
     State(app): State<App<L, S>>,
     stopping: Option<Extension<Stopping>>,
+    Extension(viewer): Extension<Viewer>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let mut params = Params::of(&uri)?;
@@ -57,6 +60,13 @@ pub(crate) async fn live<L: Log, S: Store>(
         }),
         None => Box::pin(std::future::pending()),
     };
+    let mut changed = app.access.changed.subscribe();
+    let stopped = Box::pin(async move {
+        tokio::select! {
+            () = stopped => {}
+            _ = changed.changed(), if viewer.may_end() => {}
+        }
+    });
     let stream = Live {
         notices: BroadcastStream::new(app.parts.notices.subscribe()),
         kinds,

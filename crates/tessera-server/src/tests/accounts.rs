@@ -156,6 +156,21 @@ async fn a_token_ends_when_it_is_rotated_removed_or_has_expired() {
 }
 
 #[tokio::test]
+async fn a_live_stream_ends_with_the_access_of_its_reader_and_goes_on_for_root() {
+    let world = World::new();
+    let token = world.token("watcher", json!({"kind": "token", "role": "analyst"})).await;
+    let bearer = format!("Bearer {token}");
+    let stream = world.raw("GET", "/api/v1/live", &[("authorization", &bearer)], "").await;
+    let mut of_root = world.raw("GET", "/api/v1/live?kind=accepted", &[BEARER], "").await.into_body();
+    assert_eq!(stream.status(), StatusCode::OK);
+    world.call("DELETE", "/api/v1/access/accounts/watcher", &[BEARER], "").await.json();
+    assert_eq!(stream.into_body().collect().await.unwrap().to_bytes(), "");
+    world.send("/v1/track", &json!({"event": "A", "userId": "u1"})).await;
+    let frame = of_root.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(frame.starts_with(b"event: accepted"));
+}
+
+#[tokio::test]
 async fn a_person_signs_in_and_out() {
     let world = World::new();
     world.person("ada", "privacy_officer").await;
