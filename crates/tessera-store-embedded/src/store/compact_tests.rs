@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use tessera_store::{Change, Changes, Key, Position, Store, StoreError, Table, Value};
 
-use super::EmbeddedStore;
 use super::tests::{OPTIONS, cluster, files};
+use super::{Backing as _, EmbeddedStore};
 
 const PIECE: usize = 16;
 const VALUE_BYTES: usize = 37 * PIECE;
@@ -153,6 +153,43 @@ fn a_compaction_takes_along_what_is_not_in_a_checkpoint_yet() {
     assert_eq!(found(folder.path(), &model.gone), BTreeSet::new());
     assert_eq!(store.durable_position(), Position(model.commits));
     model.check(&store);
+}
+
+#[test]
+fn a_compaction_right_after_a_start_forgets_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let (store, model) = filled(folder.path());
+    store.checkpoint().unwrap();
+    drop(store);
+    // The engine has seen no read and no write since it was opened.
+    let store = EmbeddedStore::open(folder.path(), OPTIONS).unwrap();
+    store.compact().unwrap();
+    assert_eq!(found(folder.path(), &model.gone), BTreeSet::new());
+    model.check(&store);
+}
+
+#[test]
+fn a_read_beside_the_last_checkpoint_keeps_nothing_from_the_compaction() {
+    let folder = TempDir::new().unwrap();
+    let (store, mut model) = filled(folder.path());
+    store.checkpoint().unwrap();
+    for version in (200..216).step_by(2) {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _done = Done(&done);
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    store.backing().scan(Table::Cluster, None, 10_000).unwrap();
+                }
+            });
+            model.commit(&store, 300..310, Some(version));
+            store.checkpoint().unwrap();
+            model.commit(&store, 300..310, Some(version + 1));
+            store.checkpoint().unwrap();
+        });
+        store.compact().unwrap();
+        assert_eq!(found(folder.path(), &model.gone), BTreeSet::new());
+    }
 }
 
 /// Ends the threads of a test.

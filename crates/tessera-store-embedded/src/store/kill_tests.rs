@@ -110,9 +110,9 @@ fn a_kill_in_the_midst_of_a_compaction_leaves_the_rows_and_it_can_be_repeated() 
     for kill in 0..KILLS {
         let done = kill_a_child(folder.path(), kill, &[(COMPACTS, "yes")]);
         assert!(done > 0, "the child wrote nothing");
-        let left = names();
         let store = EmbeddedStore::open(folder.path(), OPTIONS).unwrap();
         check(&store, done);
+        let left = names();
         store.compact().unwrap();
         check(&store, done);
         assert!(names().iter().all(|name| !left.contains(name)), "a file of before is left");
