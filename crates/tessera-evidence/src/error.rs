@@ -96,9 +96,9 @@ impl EvidenceError {
     /// A fault in a segment: another key is told from damage.
     pub(crate) fn fault(file: impl Into<PathBuf>, line: u64, fault: Fault) -> Self {
         let file = file.into();
-        match fault {
-            Fault::Key { expected, found } => Self::Key { file, expected, found },
-            _ => Self::Damaged { file, line, fault },
+        if let Fault::Key { expected, found } = fault {
+            return Self::Key { file, expected, found };
         }
+        Self::Damaged { file, line, fault }
     }
 }

@@ -124,7 +124,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(filter: &'a Filter) -> Result<Self, EvidenceError> {
-        let needles = needles(filter).map(|needles| AhoCorasick::new(needles));
+        let needles = needles(filter).map(AhoCorasick::new);
         let needles = needles.transpose().map_err(|_| EvidenceError::Entry { what: "so long a search" })?;
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Ok(Self { filter, needles, from: time(filter.from), until: time(filter.until) })

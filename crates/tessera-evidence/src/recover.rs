@@ -93,10 +93,9 @@ struct Scan {
 fn scan(file: &Path, first: u64, bytes: &[u8], public_key: &[u8; 32]) -> Result<Scan, EvidenceError> {
     let mut chain = Chain::new(public_key);
     let mut end = 0;
-    let mut line_number = 0;
     let mut vouched = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        line_number += 1;
+        let line_number = chain.entries + 1;
         let fails = |fault| EvidenceError::fault(file, line_number, fault);
         let next = chain.link.map_or(first, |link| link.seq + 1);
         let before = chain.link.map(|link| link.seq);

@@ -4,6 +4,7 @@ mod append;
 mod crash;
 mod find;
 mod golden;
+mod rules;
 mod tamper;
 
 use std::path::{Path, PathBuf};
