@@ -208,7 +208,7 @@ fn destination_status(store: &impl Store, running: &Running) -> Result<Destinati
 }
 
 /// The rows of one destination, in log order.
-fn rows(
+pub(crate) fn rows(
     store: &impl Store,
     table: Table,
     name: &DestinationName,

@@ -8,6 +8,7 @@ mod cluster;
 mod codec;
 mod fold;
 mod fragment;
+mod held;
 mod seen;
 mod traits;
 mod view;
@@ -16,6 +17,7 @@ pub use cluster::{Cluster, ProfileId};
 pub use codec::{CodecError, Row};
 pub use fold::{Folded, fold};
 pub use fragment::{Basis, EventCount, Fragment, Membership, Place, RECENT_MAX, Recent};
+pub use held::{Held, HeldKind};
 pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
 pub use traits::{Assertion, TraitEntry, Traits};
 pub use view::{

@@ -5,4 +5,5 @@
 mod governance;
 mod properties;
 mod scenarios;
+mod simulate;
 mod world;
