@@ -16,8 +16,9 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tessera_connect::{Context, Delivery, Destination, Outcome, backoff, connector};
-use tessera_model::{DestinationDocument, DestinationName, Rules, Timestamp};
-use tessera_policy::{Act, Denial, Permitted, decide, decide_channel};
+use tessera_evidence::{self as evidence_entry, Entry, Ledger, OutcomeStatus};
+use tessera_model::{DestinationDocument, DestinationName, FragmentId, HashKey, Rules, Timestamp};
+use tessera_policy::{Act, Consents, Denial, Permit, Permitted, decide, decide_channel};
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
 use crate::PipelineError;
@@ -25,14 +26,25 @@ use crate::outbox::{OutboxRow, outbox_key, place_of, prefix};
 use crate::query::load_cluster;
 
 const IDLE: Duration = Duration::from_millis(50);
+const BARRIER_PAUSE_MILLIS: u64 = 50;
+
+/// Returns once everything that was acknowledged before the call is part of the state. `false`: it is not, and nothing
+/// may be decided yet.
+pub type Barrier = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How couriers work.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CourierOptions {
     /// Where file destinations write.
     pub folder: PathBuf,
     /// How long a delivery is tried before it becomes a dead letter, in milliseconds.
     pub give_up_after_millis: i64,
+    /// Where what leaves is recorded before it leaves. `None` in simulations.
+    pub evidence: Option<Arc<Ledger>>,
+    /// Asked before each decision: a withdrawal that was acknowledged is never overtaken.
+    pub barrier: Barrier,
+    /// Hashes message ids for the evidence.
+    pub key: HashKey,
 }
 
 /// One delivery that was given up.
@@ -173,6 +185,7 @@ impl<S: Store> Courier<S> {
                     rules: Arc::clone(&self.rules),
                     document: document.clone(),
                     give_up_after_millis: self.options.give_up_after_millis,
+                    options: self.options.clone(),
                     destination,
                     stop: Arc::clone(&stop),
                     counters: Arc::clone(&counters),
@@ -269,6 +282,14 @@ fn encode(letter: &DeadLetter) -> Result<Value, PipelineError> {
     Ok(bytes.into())
 }
 
+/// What may leave of some rows, and the record of it.
+#[derive(Default)]
+struct Leaving {
+    places: Vec<(u64, u32)>,
+    deliveries: Vec<Permitted<Delivery>>,
+    entries: Vec<Entry>,
+}
+
 /// One row on its way.
 struct Waiting {
     key: Key,
@@ -283,6 +304,7 @@ struct Line<S> {
     rules: Arc<ArcSwap<Rules>>,
     document: DestinationDocument,
     give_up_after_millis: i64,
+    options: CourierOptions,
     destination: Box<dyn Destination>,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
@@ -353,11 +375,18 @@ impl<S: Store> Line<S> {
     fn send(&mut self, waiting: &[Waiting], is_replay: bool) -> Result<bool, PipelineError> {
         let mut attempt = 0;
         loop {
-            let permitted = self.permit(waiting, is_replay)?;
-            let outcome = match permitted.is_empty() {
-                true => Outcome::Delivered,
-                false => self.destination.deliver(&permitted),
+            let Some(leaving) = self.permit(waiting, is_replay, attempt)? else {
+                if !self.pause(BARRIER_PAUSE_MILLIS) {
+                    return Ok(false);
+                }
+                continue;
             };
+            let outcome = self.deliver(waiting, is_replay, attempt, &leaving)?;
+            let permitted = match outcome {
+                None => continue,
+                Some(_) => leaving.deliveries,
+            };
+            let outcome = outcome.unwrap_or(Outcome::Delivered);
             match outcome {
                 Outcome::Delivered => {
                     self.counters.delivered.fetch_add(count(permitted.len()), Ordering::Relaxed);
@@ -393,42 +422,127 @@ impl<S: Store> Line<S> {
         }
     }
 
-    /// The gate, at the moment of sending.
+    /// Records what is about to leave, asks once more whether it may, and sends it. `None`: what was permitted has
+    /// changed meanwhile, so that all begins anew.
+    fn deliver(
+        &mut self,
+        waiting: &[Waiting],
+        is_replay: bool,
+        attempt: u32,
+        leaving: &Leaving,
+    ) -> Result<Option<Outcome>, PipelineError> {
+        if leaving.deliveries.is_empty() {
+            return Ok(Some(Outcome::Delivered));
+        }
+        let Some(evidence) = self.options.evidence.clone() else {
+            return Ok(Some(self.destination.deliver(&leaving.deliveries)));
+        };
+        let seqs = evidence.append(&leaving.entries)?;
+        let outcome = |result, reason: Option<&str>| {
+            let reason = reason.map(Into::into);
+            let destination = self.document.name.clone();
+            let (first, last) = (*seqs.start(), *seqs.end());
+            [Entry::Outcome(evidence_entry::Outcome { destination, first, last, result, reason })]
+        };
+        // Writing took its time, in which a withdrawal may have been acknowledged.
+        let is_same =
+            self.permit(waiting, is_replay, attempt)?.is_some_and(|again| again.places == leaving.places);
+        if !is_same {
+            evidence.append(&outcome(OutcomeStatus::Refused, Some("not sent: the decision changed")))?;
+            return Ok(None);
+        }
+        let sent = self.destination.deliver(&leaving.deliveries);
+        let recorded = match &sent {
+            Outcome::Delivered => outcome(OutcomeStatus::Delivered, None),
+            Outcome::Refused { reason } => outcome(OutcomeStatus::Refused, Some(reason)),
+            Outcome::Retry { reason, .. } => outcome(OutcomeStatus::Retry, Some(reason)),
+        };
+        evidence.append(&recorded)?;
+        Ok(Some(sent))
+    }
+
+    /// The gate, at the moment of sending. `None`: the state is behind what was acknowledged.
     fn permit(
         &self,
         waiting: &[Waiting],
         is_replay: bool,
-    ) -> Result<Vec<Permitted<Delivery>>, PipelineError> {
+        attempt: u32,
+    ) -> Result<Option<Leaving>, PipelineError> {
+        if !(self.options.barrier)() {
+            return Ok(None);
+        }
         let rules = self.rules.load();
         let now = self.clock.now();
-        let mut permitted = Vec::with_capacity(waiting.len());
-        for Waiting { key, row, .. } in waiting {
-            let Some((cluster, node)) = load_cluster(self.store.as_ref(), row.owner)? else { continue };
+        let mut leaving = Leaving::default();
+        for one in waiting {
+            let Some((cluster, node)) = load_cluster(self.store.as_ref(), one.row.owner)? else { continue };
             let consents = || cluster.component(node).map(|(_, fragment)| &fragment.consents);
-            let purpose = rules.purposes.get(&self.document.purpose).ok_or(Denial::UnknownPurpose);
-            let (position, index) = place_of(key).unwrap_or_default();
-            let delivery = Delivery {
-                message_id: row.message_id.clone(),
-                profile: cluster.profile_id(node).to_string(),
-                source: row.source.clone(),
-                call: row.call.clone(),
-                at: row.at,
-                received_at: row.received_at,
-                position,
-                index,
-                json: row.json.clone(),
-                replay: is_replay,
-            };
-            let channel = self.document.channel.as_deref();
-            let sealed = purpose
-                .and_then(|purpose| decide(purpose, Act::Use, consents(), now))
-                .and_then(|permit| {
-                    channel.map_or(Ok(()), |name| decide_channel(name, consents())).map(|()| permit)
-                })
-                .and_then(|permit| permit.seal(delivery, row.purposes, row.at));
-            permitted.extend(sealed);
+            let (position, index) = place_of(&one.key).unwrap_or_default();
+            let profile = cluster.profile_id(node);
+            let permitted = self.decide(&rules, &one.row, consents, now).and_then(|permit| {
+                let delivery = one.row.delivery(profile.to_string(), (position, index), is_replay);
+                permit.seal(delivery, one.row.purposes, one.row.at)
+            });
+            if let Ok(delivery) = permitted {
+                let entry = self.evidence_of(&rules, &one.row, profile, &delivery, attempt);
+                leaving.places.push((position, index));
+                leaving.entries.push(entry);
+                leaving.deliveries.push(delivery);
+            }
         }
-        Ok(permitted)
+        Ok(Some(leaving))
+    }
+
+    fn decide<'a, I: Iterator<Item = &'a Consents>>(
+        &self,
+        rules: &Rules,
+        row: &OutboxRow,
+        consents: impl Fn() -> I,
+        now: Timestamp,
+    ) -> Result<Permit, Denial> {
+        let purpose = rules.purposes.get(&self.document.purpose).ok_or(Denial::UnknownPurpose)?;
+        let permit = decide(purpose, Act::Use, consents(), now)?;
+        if let Some(channel) = &self.document.channel {
+            decide_channel(channel, consents())?;
+        }
+        let is_covered =
+            self.document.region.as_ref().is_none_or(|region| purpose.document.regions.contains(region));
+        if !is_covered {
+            return Err(Denial::Region);
+        }
+        if permit.covers(row.purposes, row.at) { Ok(permit) } else { Err(Denial::NotServed) }
+    }
+
+    fn evidence_of(
+        &self,
+        rules: &Rules,
+        row: &OutboxRow,
+        profile: FragmentId,
+        delivery: &Permitted<Delivery>,
+        attempt: u32,
+    ) -> Entry {
+        let permit = delivery.permit();
+        let hash = self.options.key.hash128(&[b"evidence message", row.message_id.as_bytes()]);
+        Entry::Delivery(evidence_entry::Delivery {
+            subject: row.owner,
+            profile,
+            destination: self.document.name.clone(),
+            region: self.document.region.as_deref().map(Into::into),
+            purpose: permit.purpose().clone(),
+            purpose_version: permit.version(),
+            basis: permit.basis(),
+            consent: permit.proof().map(|proof| evidence_entry::Consent {
+                status: proof.status,
+                at: proof.at,
+                version: proof.version,
+                source: proof.source.as_str().into(),
+            }),
+            policy_version: rules.version,
+            fields: Vec::new(),
+            withheld: Vec::new(),
+            message: FragmentId(hash).to_string().into(),
+            attempt: attempt.saturating_add(1),
+        })
     }
 
     fn is_too_old(&self, waiting: &[Waiting]) -> bool {

@@ -24,6 +24,9 @@ pub enum PipelineError {
     /// A stored row is not what this build writes.
     #[error("cannot read a stored row")]
     Row(#[from] CodecError),
+    /// What leaves could not be recorded, so nothing left.
+    #[error(transparent)]
+    Evidence(#[from] tessera_evidence::EvidenceError),
     /// The workspace is sealed with another key.
     #[error("the workspace cannot be opened: it was sealed with another key")]
     Sealed,
@@ -48,6 +51,7 @@ impl PipelineError {
             Self::Row(_) => "TES-R002",
             Self::Stored { .. } => "TES-R003",
             Self::Sealed => "TES-R004",
+            Self::Evidence(error) => error.code(),
         }
     }
 
@@ -58,6 +62,7 @@ impl PipelineError {
             Self::Log(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Record { .. } => "run the Tessera version that wrote this folder, or a newer one",
+            Self::Evidence(error) => error.hint(),
             Self::Sealed => "restore the key that the data folder was made with: `hash.key`",
             Self::Row(_) | Self::Stored { .. } => {
                 "run the Tessera version that wrote this folder, or stop the server and run `tessera rebuild`"
@@ -72,7 +77,7 @@ impl PipelineError {
             Self::Log(LogError::Append { .. } | LogError::Io { .. })
             | Self::Store(StoreError::Conflict { .. } | StoreError::Io { .. }) => true,
             Self::Log(_) | Self::Store(_) | Self::Record { .. } | Self::Row(_) | Self::Stored { .. } => false,
-            Self::Sealed => false,
+            Self::Sealed | Self::Evidence(_) => false,
         }
     }
 }

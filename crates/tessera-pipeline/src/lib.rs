@@ -14,6 +14,7 @@ mod due;
 mod eraser;
 mod erasure;
 mod error;
+mod housekeeping;
 mod item;
 mod metrics;
 mod notice;
@@ -35,12 +36,13 @@ mod view;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
 pub use delivery::{
-    Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
+    Barrier, Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
 };
 pub use due::for_each_due;
 pub use eraser::{Eraser, Finished, Passing};
 pub use erasure::Mentions;
 pub use error::PipelineError;
+pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, recipients};
 pub use item::{Item, Parsed};
 pub use metrics::{PipelineMetrics, Stage};
 pub use notice::Notice;

@@ -1,6 +1,7 @@
 //! Outbox rows: what a destination is still to get.
 
 use serde::{Deserialize, Serialize};
+use tessera_connect::Delivery;
 use tessera_model::{DestinationName, Event, FragmentId, PurposeSet, SourceName, Timestamp};
 use tessera_store::{Key, Table};
 
@@ -56,6 +57,22 @@ impl OutboxRow {
             received_at: event.received_at,
             call: event.call.name().to_owned(),
             json: event.json.as_str().to_owned(),
+        }
+    }
+
+    /// What is sent of it.
+    pub(crate) fn delivery(&self, profile: String, (position, index): (u64, u32), replay: bool) -> Delivery {
+        Delivery {
+            message_id: self.message_id.clone(),
+            profile,
+            source: self.source.clone(),
+            call: self.call.clone(),
+            at: self.at,
+            received_at: self.received_at,
+            position,
+            index,
+            json: self.json.clone(),
+            replay,
         }
     }
 

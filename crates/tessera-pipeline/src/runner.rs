@@ -47,6 +47,13 @@ impl Progress {
         !timed_out
     }
 
+    /// Waits until everything before `end` is processed. `false` when that took longer than `timeout`.
+    #[must_use]
+    pub fn wait_until(&self, end: Position, timeout: Duration) -> bool {
+        let mut state = self.state.lock();
+        !self.moved.wait_while_for(&mut state, |state| state.position < end, timeout).timed_out()
+    }
+
     fn moved_to(&self, position: Position) {
         let mut state = self.state.lock();
         state.position = position;

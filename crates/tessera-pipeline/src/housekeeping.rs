@@ -1,0 +1,254 @@
+//! The thread that brings erasures to their end at once, and removes on schedule what no purpose covers any more.
+//!
+//! Invariant: an erasure that was ordered is brought to its end, whatever crashes: what is pending is read from the
+//! store. Recipients are told through their queues, so a dead one keeps back nothing but its own notice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
+use tessera_evidence::{Entry, Erasure, EvidenceError, Filter, Kind, Ledger};
+use tessera_model::{DestinationName, FragmentId, Operation, Timestamp};
+use tessera_store::{Log, Store};
+
+use crate::eraser::{Eraser, Finished, Passing};
+use crate::rows::ErasureRow;
+use crate::{PipelineError, SnapshotError, for_each_due};
+
+const TICK: Duration = Duration::from_millis(100);
+/// What a failed pass waits before the next.
+const PAUSE_MILLIS: i64 = 5_000;
+
+/// What the thread is at, and what it is asked to do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct HousekeepingStatus {
+    /// The pass that runs, if one does.
+    pub passing: Option<Passing>,
+    /// Erasures ordered and not at their end: their requests.
+    pub pending: Vec<String>,
+    /// The last erasures that ended.
+    pub last_erasure: Option<Finished>,
+    /// The last sweep that ended.
+    pub last_sweep: Option<Finished>,
+    /// What keeps the thread from going on.
+    pub trouble: Option<String>,
+    #[serde(skip)]
+    is_stopping: bool,
+    #[serde(skip)]
+    sweeps_wanted: u64,
+    #[serde(skip)]
+    sweeps_done: u64,
+}
+
+/// The thread's handle: shared between it and those who ask.
+#[derive(Debug, Default)]
+pub struct Housekeeping {
+    state: Mutex<HousekeepingStatus>,
+    moved: Condvar,
+}
+
+impl Housekeeping {
+    /// What it is at.
+    #[must_use]
+    pub fn status(&self) -> HousekeepingStatus {
+        self.state.lock().clone()
+    }
+
+    /// Asks for a sweep now. Returns a number that [`Housekeeping::wait_for_sweep`] takes.
+    pub fn ask_for_sweep(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.sweeps_wanted += 1;
+        self.moved.notify_all();
+        state.sweeps_wanted
+    }
+
+    /// Waits until that sweep is done. `false`: it takes longer than `timeout`.
+    #[must_use]
+    pub fn wait_for_sweep(&self, sweep: u64, timeout: Duration) -> bool {
+        let mut state = self.state.lock();
+        !self.moved.wait_while_for(&mut state, |state| state.sweeps_done < sweep, timeout).timed_out()
+    }
+
+    /// Waits until the erasure of that request is at its end. `false`: it takes longer than `timeout`.
+    #[must_use]
+    pub fn wait_for_erasure(&self, request: &str, timeout: Duration) -> bool {
+        let ended = |state: &HousekeepingStatus| {
+            state.last_erasure.as_ref().is_some_and(|done| done.requests.iter().any(|one| one == request))
+        };
+        let mut state = self.state.lock();
+        !self.moved.wait_while_for(&mut state, |state| !ended(state), timeout).timed_out()
+    }
+
+    /// Tells the thread to stop after what it is at.
+    pub fn stop(&self) {
+        self.state.lock().is_stopping = true;
+        self.moved.notify_all();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HousekeepingStatus)) {
+        change(&mut self.state.lock());
+        self.moved.notify_all();
+    }
+}
+
+/// What the thread needs besides the eraser.
+pub struct Housekeeper<L, S> {
+    /// Makes data unreadable.
+    pub eraser: Eraser<L, S>,
+    /// Where it is recorded.
+    pub evidence: Arc<Ledger>,
+    /// Appends an order and waits until the pipeline has processed it.
+    pub order: Box<dyn Fn(Operation) -> Result<(), String> + Send>,
+    /// Tells these destinations of an erasure, through their queues.
+    pub tell: Box<dyn Fn(&ErasureRow, &BTreeSet<DestinationName>) -> Result<(), PipelineError> + Send>,
+    /// How long between sweeps, in milliseconds; 0: only when asked.
+    pub sweep_every_millis: i64,
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    #[error("cannot order it: {0}")]
+    Order(String),
+}
+
+impl<L: Log, S: Store> Housekeeper<L, S> {
+    /// Works until it is told to stop.
+    pub fn run(self, handle: &Housekeeping) {
+        let now = || self.eraser.clock.now();
+        let (mut next_try, mut last_sweep) = (now(), now());
+        if let Ok(Some(swept)) = self.eraser.swept_at() {
+            last_sweep = Timestamp::from_millis(i64::try_from(swept).unwrap_or(0));
+        }
+        loop {
+            {
+                let mut state = handle.state.lock();
+                if state.is_stopping {
+                    return;
+                }
+                handle.moved.wait_for(&mut state, TICK);
+                if state.is_stopping {
+                    return;
+                }
+            }
+            let at = now();
+            if at < next_try {
+                continue;
+            }
+            let wanted = handle.state.lock().sweeps_wanted;
+            let is_asked = handle.state.lock().sweeps_done < wanted;
+            let is_due =
+                self.sweep_every_millis > 0 && at.millis_since(last_sweep) >= self.sweep_every_millis;
+            let worked = self.erase(handle).and_then(|()| match is_asked || is_due {
+                true => self.sweep(handle, wanted).map(|()| last_sweep = at),
+                false => Ok(()),
+            });
+            match worked {
+                Ok(()) => handle.state.lock().trouble = None,
+                Err(trouble) => {
+                    tracing::error!("housekeeping cannot go on: {trouble}");
+                    handle.change(|state| {
+                        state.passing = None;
+                        state.trouble = Some(trouble.to_string());
+                    });
+                    next_try = at.plus_millis(PAUSE_MILLIS);
+                }
+            }
+            if let Err(error) = self.evidence.tick() {
+                tracing::error!(code = error.code(), "cannot sign the evidence ledger: {error}");
+            }
+        }
+    }
+
+    fn erase(&self, handle: &Housekeeping) -> Result<(), Trouble> {
+        let pending = self.eraser.pending()?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        handle.change(|state| state.pending = pending.iter().map(|row| row.request.clone()).collect());
+        for row in &pending {
+            (self.tell)(row, &recipients(&self.evidence, &row.fragments)?)?;
+        }
+        let finished =
+            self.eraser.erase(&mut |passing| handle.change(|state| state.passing = Some(passing)))?;
+        let Some(finished) = finished else { return Ok(()) };
+        let counts = |count: u64, of: &str| (of.into(), count);
+        let entries: Vec<Entry> = pending
+            .iter()
+            .map(|row| {
+                Entry::Erasure(Erasure {
+                    request: row.request.as_str().into(),
+                    identifiers: u64::try_from(row.fragments.len()).unwrap_or(u64::MAX),
+                    subjects: row.fragments.clone(),
+                    removed: BTreeMap::from([
+                        counts(finished.log.events, "events"),
+                        counts(finished.log.orders, "orders"),
+                        counts(finished.log.segments, "log_segments_rewritten"),
+                    ]),
+                    bytes_found: 0,
+                })
+            })
+            .collect();
+        self.evidence.append(&entries)?;
+        tracing::info!(
+            requests = finished.requests.len(),
+            identifiers = finished.fragments.len(),
+            events = finished.log.events,
+            millis = finished.millis,
+            "erased"
+        );
+        handle.change(|state| {
+            (state.passing, state.last_erasure) = (None, Some(finished));
+            state.pending.clear();
+        });
+        Ok(())
+    }
+
+    fn sweep(&self, handle: &Housekeeping, wanted: u64) -> Result<(), Trouble> {
+        let rules = self.eraser.rules.load_full();
+        let now = self.eraser.clock.now();
+        handle.change(|state| state.passing = Some(Passing { stage: "profiles", done: 0, total: 0 }));
+        for_each_due(self.eraser.store.as_ref(), &rules, now, |fragments| {
+            (self.order)(Operation::Expire { fragments }).map_err(Trouble::Order)
+        })?;
+        let finished =
+            self.eraser.sweep(&mut |passing| handle.change(|state| state.passing = Some(passing)))?;
+        tracing::info!(events = finished.log.events, millis = finished.millis, "swept");
+        handle.change(|state| {
+            (state.passing, state.last_sweep) = (None, Some(finished));
+            state.sweeps_done = state.sweeps_done.max(wanted);
+        });
+        Ok(())
+    }
+}
+
+/// Who got anything of these people, as the evidence says.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn recipients(
+    evidence: &Ledger,
+    people: &[FragmentId],
+) -> Result<BTreeSet<DestinationName>, EvidenceError> {
+    let filter = Filter {
+        subjects: people.iter().copied().collect(),
+        kinds: [Kind::Delivery].into_iter().collect(),
+        ..Filter::default()
+    };
+    let mut found = BTreeSet::new();
+    evidence.read(&filter, |line| {
+        if let Entry::Delivery(delivery) = &line.entry {
+            found.insert(delivery.destination.clone());
+        }
+        true
+    })?;
+    Ok(found)
+}
