@@ -5,7 +5,7 @@
 //! person can look at and replay. Rows leave the outbox once the destination has acknowledged them, so a crash
 //! repeats a delivery (with the same message ids) and never drops one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,13 +17,16 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tessera_connect::{Context, Delivery, Destination, Outcome, backoff, connector};
 use tessera_evidence::{self as evidence_entry, Entry, Ledger, OutcomeStatus};
-use tessera_model::{DestinationDocument, DestinationName, FragmentId, HashKey, Rules, Timestamp};
+use tessera_model::{
+    DestinationDocument, DestinationName, FragmentId, HashKey, PurposeSet, Rules, SourceName, Timestamp,
+};
 use tessera_policy::{Act, Consents, Denial, Permit, Permitted, decide, decide_channel};
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
-use crate::PipelineError;
+use crate::orders::OFFICE;
 use crate::outbox::{OutboxRow, outbox_key, place_of, prefix};
 use crate::query::load_cluster;
+use crate::{ErasureRow, PipelineError};
 
 const IDLE: Duration = Duration::from_millis(50);
 const BARRIER_PAUSE_MILLIS: u64 = 50;
@@ -270,6 +273,42 @@ impl DeadLetter {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
         decode(bytes)
     }
+}
+
+/// What the rows are called that tell a destination of an erasure.
+const ERASE: &str = "tessera.erase";
+
+/// Queues a notice of an erasure for each destination, behind what is on its way to it. Holds no personal data: who is
+/// meant is named by profile ids. Safe to repeat.
+///
+/// # Errors
+/// Those of the store.
+pub fn tell_of_erasure(
+    store: &impl Store,
+    erasure: &ErasureRow,
+    destinations: &BTreeSet<DestinationName>,
+    now: Timestamp,
+) -> Result<(), PipelineError> {
+    let profiles: Vec<String> = erasure.fragments.iter().map(ToString::to_string).collect();
+    let row = OutboxRow {
+        owner: erasure.fragments.first().copied().unwrap_or_default(),
+        purposes: PurposeSet::default(),
+        source: SourceName::parse(OFFICE)
+            .map_err(|e| PipelineError::Stored { what: "source", why: e.to_string() })?,
+        message_id: format!("erase-{}", erasure.request),
+        at: erasure.at,
+        received_at: now,
+        call: ERASE.to_owned(),
+        json: serde_json::json!({"request": erasure.request, "profiles": profiles}).to_string(),
+    };
+    let after: Value = row.encode()?.into();
+    for destination in destinations {
+        let key = outbox_key(Table::Outbox, destination, erasure.position, 0);
+        let before = store.load(&[key])?.into_iter().next().flatten();
+        let change = Change { key, before, after: Some(Arc::clone(&after)) };
+        store.commit(Changes { rows: vec![change], upto: None })?;
+    }
+    Ok(())
 }
 
 fn decode(bytes: &[u8]) -> Result<DeadLetter, PipelineError> {

@@ -37,6 +37,7 @@ mod view;
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
 pub use delivery::{
     Barrier, Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
+    tell_of_erasure,
 };
 pub use due::for_each_due;
 pub use eraser::{Eraser, Finished, Passing};

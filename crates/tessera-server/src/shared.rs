@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tessera_evidence::Ledger;
 use tessera_model::{BATCH_BYTES_MAX, HashKey, Operation, Record, Rules, Secret};
-use tessera_pipeline::{Appender, Courier, Notice, Parsed, PipelineMetrics, Progress, Submission};
+use tessera_pipeline::{
+    Appender, Courier, Housekeeping, Notice, Parsed, PipelineMetrics, Progress, Submission,
+};
 use tessera_store::{Clock, Log, Position, Store};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
@@ -69,6 +72,10 @@ pub struct Parts<L, S> {
     pub access: AccessSettings,
     /// Is told every request to the admin API.
     pub audit: Audit,
+    /// What left and who read it.
+    pub evidence: Arc<Ledger>,
+    /// Erasures and sweeps.
+    pub housekeeping: Arc<Housekeeping>,
     /// The limits.
     pub limits: Limits,
     /// Where browsers reach the server, `https://cdp.example.com`; `None`: as each request says.

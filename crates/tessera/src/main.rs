@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod commands;
 mod data_dir;
+mod governance;
 mod output;
 mod retention;
 mod serve;

@@ -11,11 +11,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use tessera_pipeline::{AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner};
-use tessera_server::{AccessSettings, AuditEvent, Limits, Parts, Tls};
+use tessera_server::{AccessSettings, Limits, Parts, Tls};
 use tessera_store::{Clock, Log as _, Store as _, SystemClock};
 use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
+use crate::governance::{self, Governance, Subjects};
 use crate::output::{self, Failure};
 use crate::retention::retain;
 use crate::settings::{LogSettings, Settings};
@@ -41,6 +42,7 @@ pub(crate) fn run(
     let log = Arc::new(data.open_log(settings)?);
     let store = Arc::new(data.open_store(settings)?);
     check_agreement(&log, &store)?;
+    let evidence = governance::open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
     let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
     let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
     let mut pipeline =
@@ -60,7 +62,13 @@ pub(crate) fn run(
         Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), appender_options)
             .context("cannot start the pipeline's threads")?;
     let give_up_after_millis = i64::from(settings.delivery.give_up_after_hours) * 3_600_000;
-    let courier_options = CourierOptions { folder: data.path.clone(), give_up_after_millis };
+    let courier_options = CourierOptions {
+        folder: data.path.clone(),
+        give_up_after_millis,
+        evidence: Some(Arc::clone(&evidence)),
+        barrier: governance::barrier(Arc::clone(&log), runner.progress()),
+        key: data.key.clone(),
+    };
     let mut courier =
         Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), courier_options);
     courier.follow();
@@ -77,6 +85,17 @@ pub(crate) fn run(
         snapshots: data.snapshots(),
     }
     .start()?;
+    let subjects = Subjects {
+        log: Arc::clone(&log),
+        store: Arc::clone(&store),
+        rules: Arc::clone(&rules),
+        key: data.key.clone(),
+        clock: Arc::clone(&clock),
+        quiet: runner.quiet(),
+        evidence: Arc::clone(&evidence),
+        progress: runner.progress(),
+    };
+    let governance = Governance::start(subjects, appender.clone(), settings, &data.snapshots())?;
     let parts = Parts {
         appender,
         progress: runner.progress(),
@@ -90,15 +109,18 @@ pub(crate) fn run(
         notices,
         admin_token: data.admin_token.clone(),
         access,
-        audit: Arc::new(audit),
+        audit: Arc::clone(&governance.audit),
+        evidence,
+        housekeeping: Arc::clone(&governance.housekeeping),
         limits: limits(settings),
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
     };
     let door = Door { settings, data: &data, tls };
     let served = door.serve(parts, shutdown, ready);
+    courier.lock().stop();
+    governance.stop();
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();
-    courier.lock().stop();
     stop.store(true, Ordering::SeqCst);
     if retention.join().is_err() {
         tracing::error!("the retention thread panicked");
@@ -122,10 +144,6 @@ fn limits(settings: &Settings) -> Limits {
         connections_max: settings.server.connections_max,
         request_timeout_seconds: settings.server.request_timeout_seconds,
     }
-}
-
-fn audit(event: AuditEvent) {
-    tracing::debug!(actor = event.actor, status = event.status, "{} {}", event.action, event.object);
 }
 
 /// Lets live readers see what the pipeline does, as long as there are any.

@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) pipeline: PipelineSettings,
     pub(crate) delivery: DeliverySettings,
     pub(crate) access: AccessSettings,
+    pub(crate) governance: GovernanceSettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,18 @@ pub(crate) struct AccessSettings {
     pub(crate) requests_per_second: u32,
     pub(crate) burst: u32,
     pub(crate) trusted_proxies: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct GovernanceSettings {
+    pub(crate) sweep_every_hours: u32,
+}
+
+impl Default for GovernanceSettings {
+    fn default() -> Self {
+        Self { sweep_every_hours: 24 }
+    }
 }
 
 impl AccessSettings {
@@ -128,7 +141,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 16] = [
+pub(crate) const REFERENCE: [(&str, &str); 17] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -163,6 +176,10 @@ pub(crate) const REFERENCE: [(&str, &str); 16] = [
         "How long a `messageId` is remembered. Changing it changes what a replay gives.",
     ),
     ("delivery.give_up_after_hours", "A delivery that fails for so long becomes a dead letter."),
+    (
+        "governance.sweep_every_hours",
+        "How often data that no purpose covers any more is removed from profiles, log and store. 0: only when `tessera sweep` asks.",
+    ),
     (
         "access.requests_per_second",
         "Requests to the admin API, of each account and of each address, in the long run. Beyond it they are answered 429 with `Retry-After`. 0: no limit. The token of the data folder, used at the machine itself, has none.",

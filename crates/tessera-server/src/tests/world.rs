@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tessera_evidence::Ledger;
 use tessera_model::{HashKey, Operation, Record, Secret, Timestamp};
 use tessera_pipeline::{
     AppenderOptions, Courier, CourierOptions, Pipeline, PipelineMetrics, PipelineOptions, Progress, Runner,
@@ -161,8 +162,14 @@ impl World {
         let (appender, runner) =
             Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&shared), options)
                 .unwrap();
-        let courier_options =
-            CourierOptions { folder: folder.path().to_owned(), give_up_after_millis: 60_000 };
+        let courier_options = CourierOptions {
+            folder: folder.path().to_owned(),
+            give_up_after_millis: 60_000,
+            evidence: None,
+            barrier: Arc::new(|| true),
+            key: key.clone(),
+        };
+        let evidence = Ledger::open(&folder.path().join("evidence"), [5; 32], Arc::clone(&shared)).unwrap();
         let courier =
             Courier::new(Arc::clone(&store), Arc::clone(&shared), Arc::clone(&rules), courier_options);
         let progress = runner.progress();
@@ -180,6 +187,8 @@ impl World {
             admin_token: Secret::new(TOKEN),
             access,
             audit: Arc::new(move |event| told_audit.lock().push(event)),
+            evidence: Arc::new(evidence),
+            housekeeping: Arc::default(),
             limits,
             public_url: None,
         });
