@@ -21,3 +21,14 @@ pub(crate) fn ids(names: &[&str]) -> Vec<PurposeId> {
     let documents: Vec<Value> = names.iter().map(|name| json!({"name": name, "basis": "contract"})).collect();
     purposes(&documents).iter().map(|purpose| purpose.id).collect()
 }
+
+/// The rules of these documents, together with a purpose `p` by contract unless one is given.
+pub(crate) fn rules(documents: &[Value]) -> Rules {
+    let mut documents = documents.to_vec();
+    if !documents.iter().any(|document| document["kind"] == "Purpose") {
+        documents.push(json!({"kind": "Purpose", "name": "p", "basis": "contract"}));
+    }
+    let documents: Vec<Document> =
+        documents.into_iter().map(|document| serde_json::from_value(document).unwrap()).collect();
+    Rules::new(1, Workspace::new(documents).unwrap()).unwrap()
+}

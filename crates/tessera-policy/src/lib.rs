@@ -8,10 +8,22 @@ mod consent;
 mod decision;
 #[cfg(test)]
 mod fixture;
+mod forbid;
 mod gate;
 mod grant;
+mod labels;
+mod mapped;
+mod screen;
+mod screen_pass;
+#[cfg(test)]
+mod screen_tests;
+mod tree;
 
 pub use consent::{ConsentRecord, Consents, Subscription};
 pub use decision::{Act, Denial, Permit, Permitted, Proof, decide, decide_channel, is_in_time};
+pub use forbid::{CONTRACT, Ground, Why};
 pub use gate::{admit, covering};
 pub use grant::Grant;
+pub use labels::{Labels, Mask, Origin};
+pub use mapped::forbidden_mappings;
+pub use screen::{Reason, Screen, Screened};
