@@ -28,6 +28,7 @@ use crate::{access, api, ingest, system};
         api::workspace::show,
         api::workspace::apply,
         api::workspace::diff,
+        api::simulate::simulate,
         api::rejects::list,
         api::rejects::keep,
         api::rejects::show,

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
-use crate::api::{destinations, live, profiles, reject_replay, rejects, split, totals, workspace};
+use crate::api::{destinations, live, profiles, reject_replay, rejects, simulate, split, totals, workspace};
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
 use crate::shared::{App, Parts, Shared};
@@ -113,7 +113,7 @@ fn ingest<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
 fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
     use Action::{
         ChangeProfiles, ChangeWorkspace, ListProfiles, ReadDeadLetters, ReadDestinations, ReadProfile,
-        ReadRejects, ReadTotals, ReadWorkspace, ReplayDeadLetters, ReplayRejects, WatchLive,
+        ReadRejects, ReadTotals, ReadWorkspace, ReplayDeadLetters, ReplayRejects, Simulate, WatchLive,
     };
     use Need::Action as May;
     let table = table
@@ -123,6 +123,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/workspace", May(ReadWorkspace), workspace::show::<L, S>)
         .put("/api/v1/workspace", May(ChangeWorkspace), workspace::apply::<L, S>)
         .post("/api/v1/workspace/diff", May(ReadWorkspace), workspace::diff::<L, S>)
+        .post("/api/v1/workspace/simulate", May(Simulate), simulate::simulate::<L, S>)
         .get("/api/v1/rejects", May(ReadRejects), rejects::list::<L, S>)
         .post("/api/v1/rejects", May(ReplayRejects), rejects::keep::<L, S>)
         .get("/api/v1/rejects/{id}", May(ReadRejects), rejects::show::<L, S>)

@@ -9,6 +9,8 @@ pub(crate) mod profile_answer;
 pub(crate) mod profiles;
 pub(crate) mod reject_replay;
 pub(crate) mod rejects;
+pub(crate) mod simulate;
+pub(crate) mod simulate_answer;
 pub(crate) mod split;
 pub(crate) mod totals;
 pub(crate) mod workspace;

@@ -167,7 +167,7 @@ async fn follow<S: Store>(
     .await
 }
 
-fn parse_prune(uri: &Uri) -> Result<bool, ApiError> {
+pub(crate) fn parse_prune(uri: &Uri) -> Result<bool, ApiError> {
     let mut params = Params::of(uri)?;
     let prune = match params.take("prune").as_deref() {
         None | Some("false") => false,
@@ -180,16 +180,26 @@ fn parse_prune(uri: &Uri) -> Result<bool, ApiError> {
 
 /// The workspace that `documents` make, checked for all that can be wrong with it.
 fn plan(rules: &Rules, documents: Vec<Value>, prune: bool) -> Result<Workspace, ApiError> {
+    check(rules, draft(rules, documents, prune)?)
+}
+
+/// The workspace that `documents` make, whether or not it may take the place of the one in force.
+pub(crate) fn draft(rules: &Rules, documents: Vec<Value>, prune: bool) -> Result<Workspace, ApiError> {
     let documents = parse(documents)?;
     let is_named = |known: &Document| {
         documents.iter().any(|named| (named.kind(), named.name()) == (known.kind(), known.name()))
     };
     let kept: Vec<Document> =
         rules.workspace.documents().filter(|known| !prune && !is_named(known)).cloned().collect();
-    let workspace = Workspace::new(kept.into_iter().chain(documents)).map_err(ApiError::Workspace)?;
+    Workspace::new(kept.into_iter().chain(documents)).map_err(ApiError::Workspace)
+}
+
+/// Whether a draft may take the place of the workspace in force.
+pub(crate) fn check(rules: &Rules, workspace: Workspace) -> Result<Workspace, ApiError> {
     workspace.check_change_from(&rules.workspace).map_err(ApiError::Workspace)?;
     let rules = rules.next(workspace, tessera_model::Timestamp::MAX).map_err(ApiError::Workspace)?;
-    let problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
+    let mut problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
+    problems.extend(tessera_policy::forbidden_mappings(&rules));
     if problems.is_empty() { Ok(rules.workspace) } else { Err(ApiError::Workspace(problems)) }
 }
 
@@ -229,7 +239,7 @@ fn connector_problem(document: &DestinationDocument) -> Option<Problem> {
     Some(problem(error.field, error.what, error.hint))
 }
 
-fn compare(old: &Workspace, new: &Workspace) -> WorkspaceDiff {
+pub(crate) fn compare(old: &Workspace, new: &Workspace) -> WorkspaceDiff {
     let by_name = |workspace: &Workspace| -> BTreeMap<String, Document> {
         workspace
             .documents()

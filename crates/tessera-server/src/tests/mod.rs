@@ -8,5 +8,6 @@ mod ingest;
 mod live;
 mod rejects;
 mod serving;
+mod simulate;
 mod tls;
 mod world;
