@@ -1,5 +1,6 @@
 //! What a destination is given, and what it answers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use tessera_model::{SourceName, Timestamp};
@@ -41,6 +42,61 @@ impl fmt::Debug for Delivery {
             .field("replay", &self.replay)
             .field("source", &self.source)
             .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a recipient is asked to do with what it was sent about a person (GDPR Art. 19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForgetKind {
+    /// Forget the person (GDPR Art. 17).
+    Erase,
+    /// Correct it: what it holds may be wrong (Art. 16). The corrected data comes as events.
+    Rectify,
+    /// Keep it, but do not use it (Art. 18).
+    Restrict,
+    /// Use it no more for what the person objects to (Art. 21).
+    Object,
+}
+
+impl ForgetKind {
+    /// The word for it in notices: `erase`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            Self::Rectify => "rectify",
+            Self::Restrict => "restrict",
+            Self::Object => "object",
+        }
+    }
+}
+
+/// A notice to a recipient about a person whose data it was sent. It carries what the recipient needs to find the
+/// person: identifiers that it was given before.
+///
+/// Personal data: `Debug` shows only the request and its kind, there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Forget {
+    /// Which request of the person it is about, the same whenever it is sent.
+    pub request: String,
+    /// Under which law: `gdpr`.
+    pub regulation: String,
+    /// What to do.
+    pub kind: ForgetKind,
+    /// Ids of the person's profile, as deliveries gave them; earlier ones from before a merge too.
+    pub profiles: BTreeSet<String>,
+    /// Events about the person that were delivered, where that is known.
+    pub message_ids: BTreeSet<String>,
+    /// Namespace and value of the person's identifiers.
+    pub identifiers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Forget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forget")
+            .field("request", &self.request)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }
@@ -111,4 +167,12 @@ pub trait Destination: Send {
 
     /// The most deliveries that one call takes.
     fn batch_max(&self) -> usize;
+
+    /// Carries out or passes on a notice about a person, and waits until that is done. Safe to repeat; deliveries that
+    /// were made before are not made again because of it. What the destination cannot do it refuses, and somebody has to
+    /// tell the recipient.
+    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
+        let kind = notice.get().kind.as_str();
+        Outcome::refused(format!("this kind of destination cannot be told to {kind}"))
+    }
 }

@@ -1,5 +1,6 @@
 //! Deliveries for this crate's tests.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 use tessera_model::{DestinationName, Document, Rules, SourceName, Timestamp, Workspace};
 use tessera_policy::{Act, Permitted, decide};
 
-use crate::{Context, Delivery};
+use crate::{Context, Delivery, Forget, ForgetKind};
 
 pub(crate) const NOW: &str = "2024-05-01T12:00:00Z";
 
@@ -19,14 +20,29 @@ pub(crate) fn context(folder: &Path) -> Context {
     }
 }
 
-pub(crate) fn permitted(delivery: Delivery) -> Permitted<Delivery> {
+pub(crate) fn permitted<T>(value: T) -> Permitted<T> {
     let service = r#"{"kind":"Purpose","name":"service","basis":"contract"}"#;
     let documents: Vec<Document> = vec![serde_json::from_str(service).unwrap()];
     let rules = Rules::new(1, Workspace::new(documents).unwrap()).unwrap();
     let purpose = rules.purposes.iter().next().unwrap();
     let now = Timestamp::parse(NOW).unwrap();
     let permit = decide(purpose, Act::Use, [], now).unwrap();
-    permit.seal(delivery, [purpose.id].into_iter().collect(), now).unwrap()
+    permit.seal(value, [purpose.id].into_iter().collect(), now).unwrap()
+}
+
+/// A request of Ada, whose profile is the one of [`delivery`].
+pub(crate) fn notice(kind: ForgetKind) -> Forget {
+    Forget {
+        request: "r-1".to_owned(),
+        regulation: "gdpr".to_owned(),
+        kind,
+        profiles: BTreeSet::from(["00112233445566778899aabbccddeeff".to_owned()]),
+        message_ids: BTreeSet::new(),
+        identifiers: vec![
+            ("user_id".to_owned(), "42".to_owned()),
+            ("email".to_owned(), "ada@example.com".to_owned()),
+        ],
+    }
 }
 
 /// The delivery at `position`, which arrived `position` seconds after some start.

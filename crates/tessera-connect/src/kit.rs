@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use tessera_policy::Permitted;
 
-use crate::{Delivery, Destination, Outcome};
+use crate::{Delivery, Destination, Forget, Outcome};
 
 /// How the receiver answers one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +208,49 @@ pub fn check_http(
     mut open: impl FnMut(&str) -> Box<dyn Destination>,
     batch: &[Permitted<Delivery>],
 ) -> io::Result<()> {
+    check_answers(&mut open, |destination| destination.deliver(batch))?;
+    let receiver = Receiver::start([])?;
+    let mut destination = open(&receiver.url());
+    assert_eq!(destination.deliver(&[]), Outcome::Delivered, "an empty batch");
+    assert_eq!(receiver.requests().len(), 0, "an empty batch is not sent");
+    drop(receiver);
+    assert_eq!(tell(destination.deliver(batch)).0, "retry", "nobody listens");
+    Ok(())
+}
+
+/// The cases for a destination that passes notices on, as [`check_http`] for deliveries.
+///
+/// # Errors
+/// The receiver could not be started.
+///
+/// # Panics
+/// The destination failed a case.
+pub fn check_http_forget(
+    mut open: impl FnMut(&str) -> Box<dyn Destination>,
+    notice: &Permitted<Forget>,
+) -> io::Result<()> {
+    check_answers(&mut open, |destination| destination.forget(notice))?;
+    let receiver = Receiver::start([])?;
+    let mut destination = open(&receiver.url());
+    for _ in 0..2 {
+        assert_eq!(destination.forget(notice), Outcome::Delivered);
+    }
+    let keys: Vec<_> = receiver
+        .requests()
+        .iter()
+        .map(|request| request.header("idempotency-key").map(str::to_owned))
+        .collect();
+    assert!(matches!(&keys[..], [Some(one), Some(two)] if one == two), "a repeat can be told by its key");
+    drop(receiver);
+    assert_eq!(tell(destination.forget(notice)).0, "retry", "nobody listens");
+    Ok(())
+}
+
+/// What each answer means, and that the same can be sent again after it.
+fn check_answers(
+    open: &mut dyn FnMut(&str) -> Box<dyn Destination>,
+    send: impl Fn(&mut dyn Destination) -> Outcome,
+) -> io::Result<()> {
     let wait = |seconds: &str| Answer::with_header(429, "Retry-After", seconds);
     let leaky = Answer::Status(500, Vec::new(), "you sent ada@example.com".to_owned());
     let moved = Answer::with_header(302, "Location", "/elsewhere");
@@ -228,21 +271,15 @@ pub fn check_http(
     for (name, answer, expected) in cases {
         let receiver = Receiver::start([answer])?;
         let mut destination = open(&receiver.url());
-        let (found, reason) = tell(destination.deliver(batch));
+        let (found, reason) = tell(send(&mut *destination));
         assert_eq!(found, expected, "{name}: {reason}");
         assert_eq!(receiver.requests().len(), 1, "{name}: one request and no redirect followed");
         for secret in ["ada@example.com", "t0ken"] {
             assert!(!reason.contains(secret), "{name}: {reason}");
         }
-        let (found, reason) = tell(destination.deliver(batch));
+        let (found, reason) = tell(send(&mut *destination));
         assert_eq!(found, "delivered", "the same again after {name}: {reason}");
     }
-    let receiver = Receiver::start([])?;
-    let mut destination = open(&receiver.url());
-    assert_eq!(destination.deliver(&[]), Outcome::Delivered, "an empty batch");
-    assert_eq!(receiver.requests().len(), 0, "an empty batch is not sent");
-    drop(receiver);
-    assert_eq!(tell(destination.deliver(batch)).0, "retry", "nobody listens");
     Ok(())
 }
 

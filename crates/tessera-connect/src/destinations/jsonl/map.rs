@@ -44,6 +44,17 @@ struct WrittenLine {
     received_at: String,
 }
 
+/// Stands for lines that were erased: how far the file reached with them.
+#[derive(Serialize)]
+struct Erased {
+    position: u64,
+    index: u32,
+    erased: bool,
+    message_id: &'static str,
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    received_at: Timestamp,
+}
+
 /// A line that this connector did not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotOurs;
@@ -60,6 +71,19 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) fn is_empty(&self) -> bool {
         self.recent.is_empty()
+    }
+
+    /// The line that makes a file which ends like `self` reach as far as one which ends like `whole`. Without it
+    /// an event that is gone from the file would be written again when it is delivered again.
+    pub(super) fn line_to_reach(&self, whole: &Self) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        let Some((place, received_at)) = whole.mark.filter(|mark| self.mark != Some(*mark)) else {
+            return Ok(None);
+        };
+        let Place { position, index } = place;
+        let mut line =
+            serde_json::to_vec(&Erased { position, index, erased: true, message_id: "", received_at })?;
+        line.push(b'\n');
+        Ok(Some(line))
     }
 
     /// Takes in the next line of a file, without its line break.

@@ -5,6 +5,9 @@
 //! changed. Reference: `README.md` beside this file; <https://jsonlines.org>.
 
 mod config;
+mod erase;
+#[cfg(test)]
+mod erase_tests;
 mod map;
 mod recover;
 mod send;

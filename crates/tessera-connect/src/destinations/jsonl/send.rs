@@ -1,8 +1,9 @@
 //! Appends lines to the file and makes them durable. The only I/O of this connector.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -10,13 +11,16 @@ use tessera_policy::Permitted;
 
 use super::BATCH_MAX;
 use super::config::Config;
+use super::erase::{self, Person};
 use super::map::{self, Tail};
 use super::recover::{RecoverError, Recovered, recover};
-use crate::{Context, Delivery, Destination, Outcome};
+use crate::{Context, Delivery, Destination, Forget, ForgetKind, Outcome};
 
 /// Only the account that Tessera runs as may read what was delivered.
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
+/// What follows the name of a file in that of the file which is to replace it.
+const DRAFT_SUFFIX: &str = ".erasing";
 
 /// One file, opened when the first batch comes.
 #[derive(Debug)]
@@ -96,6 +100,59 @@ impl Jsonl {
     }
 }
 
+impl Jsonl {
+    /// Takes the lines about `person` out of the file and of those set aside.
+    fn erase(&mut self, person: &Person<'_>) -> Result<(), FileError> {
+        let is_there = self.open.is_some() || self.path.exists();
+        if !is_there && rotations(&self.path)?.is_empty() {
+            return Ok(());
+        }
+        // Held locked for all of them. From here an early return closes it, and the next batch reads its end anew.
+        let mut open = self.ready()?;
+        for number in rotations(&self.path)? {
+            without(&rotated(&self.path, number), person)?;
+        }
+        if let Some((file, bytes)) = without(&self.path, person)? {
+            open = OpenFile { file, bytes, tail: open.tail };
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+/// Replaces the file at `path` by one without the lines about `person`: the new one, locked, and its length. `None`
+/// when there is nothing to erase.
+fn without(path: &Path, person: &Person<'_>) -> Result<Option<(File, u64)>, FileError> {
+    let recover = |source| FileError::Recover { path: path.to_owned(), source };
+    let read = || File::open(path).map(BufReader::new).map_err(failed("open", path));
+    let survey = erase::survey(read()?, person).map_err(recover)?;
+    if survey.is_clean() {
+        return Ok(None);
+    }
+    let draft = draft_of(path);
+    remove(&draft)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(FILE_MODE);
+    let file = options.open(&draft).map_err(failed("create", &draft))?;
+    let written = lock(&file, &draft).and_then(|()| {
+        let bytes = erase::write_without(read()?, person, &survey, BufWriter::new(&file)).map_err(recover)?;
+        file.sync_all().map_err(failed("sync", &draft))?;
+        fs::rename(&draft, path).map_err(failed("rename", &draft))?;
+        Ok(bytes)
+    });
+    let bytes = match written {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            // If it cannot be removed now, opening the file does it.
+            remove(&draft).ok();
+            return Err(error);
+        }
+    };
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))?;
+    Ok(Some((file, bytes)))
+}
+
 impl Destination for Jsonl {
     fn deliver(&mut self, batch: &[Permitted<Delivery>]) -> Outcome {
         match self.append(batch) {
@@ -106,6 +163,22 @@ impl Destination for Jsonl {
 
     fn batch_max(&self) -> usize {
         BATCH_MAX
+    }
+
+    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
+        let notice = notice.get();
+        match notice.kind {
+            ForgetKind::Erase => match self.erase(&Person::new(notice)) {
+                Ok(()) => Outcome::Delivered,
+                Err(error) => error.into(),
+            },
+            kind @ (ForgetKind::Rectify | ForgetKind::Restrict | ForgetKind::Object) => {
+                let kind = kind.as_str();
+                Outcome::refused(format!(
+                    "a file can only be told to erase, not to {kind}: tell who reads it"
+                ))
+            }
+        }
     }
 }
 
@@ -124,11 +197,12 @@ impl OpenFile {
             .mode(FILE_MODE)
             .open(path)
             .map_err(failed("open", path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FileError::Locked { path: path.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+        lock(&file, path)?;
+        if !is_same(&file, path).map_err(failed("read", path))? {
+            // Replaced between opening and locking, by somebody who has the new one locked.
+            return Err(FileError::Locked { path: path.to_owned() });
         }
+        remove_drafts(path)?;
         let mut recovered = read_end(&file, path)?;
         file.set_len(recovered.bytes).map_err(failed("cut", path))?;
         file.sync_all().map_err(failed("sync", path))?;
@@ -147,11 +221,22 @@ impl OpenFile {
 
     /// Whether `path` still names this file: people and log rotation move files away.
     fn is_at(&self, path: &Path) -> bool {
-        let same = |there: fs::Metadata, here: fs::Metadata| {
-            there.ino() == here.ino() && there.dev() == here.dev() && here.len() == self.bytes
-        };
-        fs::metadata(path).and_then(|there| Ok(same(there, self.file.metadata()?))).unwrap_or(false)
+        let is_as_long = |file: fs::Metadata| file.len() == self.bytes;
+        is_same(&self.file, path).unwrap_or(false) && self.file.metadata().is_ok_and(is_as_long)
     }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), FileError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => FileError::Locked { path: path.to_owned() },
+        TryLockError::Error(error) => failed("lock", path)(error),
+    })
+}
+
+/// Whether `path` names this open file.
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    let (there, here) = (fs::metadata(path)?, file.metadata()?);
+    Ok(there.ino() == here.ino() && there.dev() == here.dev())
 }
 
 fn read_end(file: &File, path: &Path) -> Result<Recovered, FileError> {
@@ -175,16 +260,53 @@ fn rotated(path: &Path, number: u64) -> PathBuf {
 
 /// The highest number of a file set aside.
 fn last_rotation(path: &Path) -> Result<Option<u64>, FileError> {
+    Ok(rotations(path)?.last().copied())
+}
+
+/// The numbers of the files set aside, in order.
+fn rotations(path: &Path) -> Result<BTreeSet<u64>, FileError> {
+    Ok(endings(path)?.iter().filter_map(|ending| ending.parse().ok()).collect())
+}
+
+/// What follows `FILE.` in the names of other files.
+fn endings(path: &Path) -> Result<Vec<String>, FileError> {
     let folder = folder_of(path);
     let Some(name) = path.file_name().map(|name| format!("{}.", name.to_string_lossy())) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let mut last = None;
-    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed("list", folder))?,
+    };
+    let mut endings = Vec::new();
+    for entry in entries {
         let entry = entry.map_err(failed("list", folder))?.file_name();
-        let number =
-            entry.to_string_lossy().strip_prefix(&name).and_then(|number| number.parse::<u64>().ok());
-        last = last.max(number);
+        endings.extend(entry.to_string_lossy().strip_prefix(&name).map(str::to_owned));
     }
-    Ok(last)
+    Ok(endings)
+}
+
+/// The file that is to replace `path`.
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(DRAFT_SUFFIX);
+    PathBuf::from(name)
+}
+
+/// Removes what an erasure that a crash cut short has left.
+fn remove_drafts(path: &Path) -> Result<(), FileError> {
+    for ending in endings(path)? {
+        let number = ending.strip_suffix(DRAFT_SUFFIX).and_then(|number| number.parse().ok());
+        if let Some(number) = number {
+            remove(&draft_of(&rotated(path, number)))?;
+        }
+    }
+    remove(&draft_of(path))
+}
+
+fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(failed("remove", path)),
+    }
 }

@@ -13,15 +13,15 @@ use super::{BATCH_MAX, CONNECTOR};
 use crate::fixture::{self, Case, batch, delivery, permitted};
 use crate::{Delivery, Destination, Outcome};
 
-fn open_with(folder: &Path, config: Value) -> Box<dyn Destination> {
+pub(super) fn open_with(folder: &Path, config: Value) -> Box<dyn Destination> {
     (CONNECTOR.open)(&fixture::context(folder), &fixture::config(config)).unwrap()
 }
 
-fn open(folder: &Path) -> Box<dyn Destination> {
+pub(super) fn open(folder: &Path) -> Box<dyn Destination> {
     open_with(folder, json!({}))
 }
 
-fn deliver(destination: &mut Box<dyn Destination>, batch: &[Permitted<Delivery>]) {
+pub(super) fn deliver(destination: &mut Box<dyn Destination>, batch: &[Permitted<Delivery>]) {
     assert_eq!(destination.deliver(batch), Outcome::Delivered);
 }
 

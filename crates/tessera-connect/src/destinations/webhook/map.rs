@@ -1,11 +1,13 @@
-//! Our deliveries as the body that a webhook gets. Pure.
+//! Our deliveries and notices as the bodies that a webhook gets. Pure.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tessera_model::{DestinationName, Timestamp};
 use tessera_policy::Permitted;
 
-use crate::Delivery;
 use crate::event_json::{EventJson, NotJson};
+use crate::{Delivery, Forget};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -23,4 +25,37 @@ pub(super) fn body(
 ) -> Result<Vec<u8>, NotJson> {
     let events = batch.iter().map(|delivery| EventJson::of(delivery.get())).collect::<Result<_, _>>()?;
     serde_json::to_vec(&Body { destination, sent_at, events }).map_err(|_| NotJson)
+}
+
+#[derive(Serialize)]
+struct Notice<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    destination: &'a DestinationName,
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    sent_at: Timestamp,
+    request: &'a str,
+    regulation: &'a str,
+    profiles: &'a BTreeSet<String>,
+    message_ids: &'a BTreeSet<String>,
+    identifiers: Vec<Identifier<'a>>,
+}
+
+#[derive(Serialize)]
+struct Identifier<'a> {
+    namespace: &'a str,
+    value: &'a str,
+}
+
+/// The body of a notice, as JSON.
+pub(super) fn notice(
+    destination: &DestinationName,
+    sent_at: Timestamp,
+    notice: &Permitted<Forget>,
+) -> Result<Vec<u8>, NotJson> {
+    let Forget { request, regulation, kind, profiles, message_ids, identifiers } = notice.get();
+    let identifiers = identifiers.iter().map(|(namespace, value)| Identifier { namespace, value }).collect();
+    let kind = kind.as_str();
+    let body = Notice { kind, destination, sent_at, request, regulation, profiles, message_ids, identifiers };
+    serde_json::to_vec(&body).map_err(|_| NotJson)
 }

@@ -10,7 +10,7 @@ use ureq::{Agent, Body};
 use super::address::{OffLimits, SafeResolver};
 use super::config::Config;
 use super::{map, sign};
-use crate::{Context, Delivery, Destination, Outcome};
+use crate::{Context, Delivery, Destination, Forget, Outcome};
 
 /// As much of an answer as is read, so that the connection can be used again; the rest costs the connection.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -51,16 +51,35 @@ impl Destination for Webhook {
             Ok(body) => body,
             Err(not_json) => return not_json.into(),
         };
+        self.post(now, &body, &sign::idempotency_key(&self.context.destination, batch))
+    }
+
+    fn batch_max(&self) -> usize {
+        self.config.batch_max
+    }
+
+    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
+        let now = (self.context.now)();
+        match map::notice(&self.context.destination, now, notice) {
+            Ok(body) => self.post(now, &body, &sign::notice_key(&self.context.destination, notice)),
+            Err(not_json) => not_json.into(),
+        }
+    }
+}
+
+impl Webhook {
+    /// Sends one signed request.
+    fn post(&self, now: Timestamp, body: &[u8], idempotency_key: &str) -> Outcome {
         let mut request = self
             .agent
             .post(&self.config.url)
             .header("content-type", "application/json")
-            .header("tessera-signature", self.config.signer.signature(now, &body))
-            .header("idempotency-key", sign::idempotency_key(&self.context.destination, batch));
+            .header("tessera-signature", self.config.signer.signature(now, body))
+            .header("idempotency-key", idempotency_key);
         for (name, value) in &self.config.headers {
             request = request.header(name, value);
         }
-        match request.send(&body) {
+        match request.send(body) {
             Ok(mut response) => {
                 drain(response.body_mut());
                 // The answer's time, not the request's: a wait until a date counts from here.
@@ -68,10 +87,6 @@ impl Destination for Webhook {
             }
             Err(error) => Outcome::retry(describe(&error)),
         }
-    }
-
-    fn batch_max(&self) -> usize {
-        self.config.batch_max
     }
 }
 

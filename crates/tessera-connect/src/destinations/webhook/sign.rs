@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tessera_model::{DestinationName, Secret, Timestamp};
 use tessera_policy::Permitted;
 
-use crate::Delivery;
+use crate::{Delivery, Forget};
 
 /// Signs bodies with one secret. No `Debug`: it holds the key.
 pub(super) struct Signer(Hmac<Sha256>);
@@ -36,15 +36,25 @@ impl Signer {
 /// The value of `Idempotency-Key`: the same for the same events in the same order, whenever they are sent. A
 /// replay by a person has another one, or a receiver that keeps its answers by key would repeat its refusal.
 pub(super) fn idempotency_key(destination: &DestinationName, batch: &[Permitted<Delivery>]) -> String {
+    let parts = batch
+        .iter()
+        .map(Permitted::get)
+        .flat_map(|delivery| [delivery.message_id.as_str(), if delivery.replay { "replay" } else { "" }]);
+    key([destination.as_str()].into_iter().chain(parts))
+}
+
+/// The value of `Idempotency-Key` for a notice: one for each request and what it asks for.
+pub(super) fn notice_key(destination: &DestinationName, notice: &Permitted<Forget>) -> String {
+    let Forget { request, kind, .. } = notice.get();
+    // Batches of events hash an odd number of parts, this is an even one: no batch has the same.
+    key(["notice", kind.as_str(), destination.as_str(), request])
+}
+
+fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update(text.len().to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    add(destination.as_str());
-    for delivery in batch.iter().map(Permitted::get) {
-        add(&delivery.message_id);
-        add(if delivery.replay { "replay" } else { "" });
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
     }
     let mut key = hex(&hash.finalize());
     key.truncate(32);

@@ -9,7 +9,7 @@ use super::sign::Signer;
 use super::{CONNECTOR, map};
 use crate::fixture::{self, Case, NOW};
 use crate::kit::{self, Receiver};
-use crate::{Destination, Outcome};
+use crate::{Destination, ForgetKind, Outcome};
 
 const SECRET: &str = "a secret of the tests";
 
@@ -31,6 +31,56 @@ fn a_body_has_the_events_as_they_came() {
 #[test]
 fn the_webhook_passes_the_kit() {
     kit::check_http(open, &fixture::batch(1..=3)).unwrap();
+}
+
+#[test]
+fn notices_pass_the_kit() {
+    for kind in [ForgetKind::Erase, ForgetKind::Restrict] {
+        kit::check_http_forget(open, &fixture::permitted(fixture::notice(kind))).unwrap();
+    }
+}
+
+#[test]
+fn a_notice_says_who_is_to_be_forgotten_and_is_signed() {
+    let receiver = Receiver::start([]).unwrap();
+    let mut notice = fixture::notice(ForgetKind::Erase);
+    notice.message_ids.insert("m-1".to_owned());
+    assert_eq!(format!("{notice:?}"), "Forget { request: \"r-1\", kind: Erase, .. }");
+    assert_eq!(open(&receiver.url()).forget(&fixture::permitted(notice)), Outcome::Delivered);
+    let request = receiver.requests().remove(0);
+    let signer = Signer::new(&Secret::new(SECRET)).unwrap();
+    let expected = signer.signature(Timestamp::parse(NOW).unwrap(), &request.body);
+    assert_eq!(request.header("tessera-signature"), Some(expected.as_str()));
+    let expected = json!({
+        "type": "erase",
+        "destination": "orders",
+        "sent_at": "2024-05-01T12:00:00.000Z",
+        "request": "r-1",
+        "regulation": "gdpr",
+        "profiles": ["00112233445566778899aabbccddeeff"],
+        "message_ids": ["m-1"],
+        "identifiers": [
+            {"namespace": "user_id", "value": "42"},
+            {"namespace": "email", "value": "ada@example.com"},
+        ],
+    });
+    assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+}
+
+#[test]
+fn the_key_of_a_notice_is_its_own() {
+    let receiver = Receiver::start([]).unwrap();
+    let mut webhook = open(&receiver.url());
+    let mut other = fixture::notice(ForgetKind::Erase);
+    other.request = "r-2".to_owned();
+    for notice in [fixture::notice(ForgetKind::Erase), fixture::notice(ForgetKind::Object), other] {
+        assert_eq!(webhook.forget(&fixture::permitted(notice)), Outcome::Delivered);
+    }
+    assert_eq!(webhook.deliver(&fixture::batch([1])), Outcome::Delivered);
+    let requests = receiver.requests();
+    let keys: std::collections::BTreeSet<_> =
+        requests.iter().map(|request| request.header("idempotency-key").unwrap()).collect();
+    assert_eq!(keys.len(), 4, "{keys:?}");
 }
 
 #[test]
