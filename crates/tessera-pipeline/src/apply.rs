@@ -6,7 +6,7 @@ use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
 use tessera_model::{
     Call, ClaimOf, Event, FragmentId, HashKey, Identified, MessageKey, PurposeSet, Record, RejectCode, Rules,
 };
-use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit};
+use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit, is_in_time};
 use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
 use tessera_store::{Change, Table};
 
@@ -142,8 +142,9 @@ impl<'a> Application<'a> {
         }
         self.record_consents(event);
         let purposes = if matches!(event.call, Call::Consent { .. }) {
-            // What a person said about purposes is kept as proof, whatever it was.
-            event.purposes
+            // What a person said about purposes is kept as proof, whatever it was; what they prefer, only for purposes
+            // that permit it.
+            self.admit(event).unwrap_or_default()
         } else {
             match self.admit(event) {
                 Ok(purposes) => purposes,
@@ -228,7 +229,12 @@ impl<'a> Application<'a> {
         let known = event.identifiers.iter().filter_map(|identified| self.view.cluster_of(identified.id));
         let known = known.flat_map(|(cluster, node)| cluster.component(node));
         let fragments = known.map(|(_, fragment)| &fragment.consents).chain([&told]);
-        admit(&self.settings.rules.purposes, event.purposes, fragments, event.received_at)
+        let purposes = &self.settings.rules.purposes;
+        let covered = admit(purposes, event.purposes, fragments, event.received_at)?;
+        // What comes so late that its time for a purpose is over is not kept for it.
+        let is_in_time = |id| purposes.by_id(id).is_some_and(|p| is_in_time(p, event.at, event.received_at));
+        let covered: PurposeSet = covered.iter().filter(|id| is_in_time(*id)).collect();
+        if covered.is_empty() { Err(Denial::NotServed) } else { Ok(covered) }
     }
 
     /// Makes sure that the identifier has a node somewhere; returns its cluster.

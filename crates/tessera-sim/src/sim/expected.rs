@@ -161,15 +161,13 @@ impl Expected {
     }
 
     fn admit(&mut self, message: &Message) -> Result<Vec<&'static str>, &'static str> {
-        let purposes = message.source.purposes();
-        if message.said == Said::Consent {
-            return Ok(purposes.to_vec());
-        }
         let everybody = self.people.everybody(&message.addresses);
         let news = self.permits_news(&everybody);
         match (message.source, news) {
-            (Source::Web, _) | (_, Ok(())) => Ok(purposes.to_vec()),
+            (Source::Web, _) | (_, Ok(())) => Ok(message.source.purposes().to_vec()),
             (Source::Till, Err(_)) => Ok(vec![SERVICE]),
+            // What was said is proof, and kept though no purpose covers it.
+            (Source::Form, Err(_)) if message.said == Said::Consent => Ok(Vec::new()),
             (Source::Form, Err(reason)) => Err(reason),
         }
     }
