@@ -3,5 +3,6 @@
 //! Not part of the product: nothing here is linked into `tessera`.
 
 pub mod fuzz;
+pub mod law;
 pub mod load;
 pub mod sim;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tessera_sim::fuzz::{self, Target};
+use tessera_sim::law::{self, Rule};
 use tessera_sim::load::{bare, crash, ingest, latency};
 use tessera_sim::sim::{self, Bug, Seeds};
 
@@ -72,6 +73,22 @@ enum Command {
         #[arg(long)]
         bug: Option<Bug>,
     },
+    /// Random histories of purposes and people, judged by Tessera and by a naive reading of the law's rules; prints
+    /// each disagreement as a small story.
+    Law {
+        /// How many histories, each of many decisions.
+        #[arg(long, value_name = "N", default_value_t = 2000)]
+        cases: u64,
+        /// The first of their seeds.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A rule that the naive reading is to ignore, to see its loss noticed.
+        #[arg(long)]
+        off: Vec<Rule>,
+        /// Print figures as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Changed inputs for whatever reads bytes that somebody else wrote; keeps each that breaks something.
     Fuzz {
         /// How long, for all targets together.
@@ -124,6 +141,7 @@ fn main() -> ExitCode {
         Command::Crash { bin, data_dir, rounds, seed } => crash::run(&bin, &data_dir, rounds, seed),
         Command::Sim { seeds, seed, bug } => sim::run(seed.map_or(Seeds::UpTo(seeds), Seeds::One), bug),
         Command::Fuzz { seconds, seed, target } => fuzz::run(seconds, seed, target),
+        Command::Law { cases, seed, off, json } => law::run(cases, seed, &off, json),
         Command::Bare { folder, seconds } => bare::run(&folder, seconds),
     };
     match done {
