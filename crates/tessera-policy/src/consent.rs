@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{
-    Birthday, ConsentStatus, Expression, PurposeId, SourceName, SubscriptionState, Timestamp,
+    Birthday, ConsentStatus, Expression, PurposeId, PurposeSet, SourceName, SubscriptionState, Timestamp,
 };
 
 /// What was said about one purpose, in one way: first and last time, and who brought the last word.
@@ -29,6 +29,97 @@ pub struct ConsentRecord {
     pub how: Option<Box<str>>,
     /// Where the proof is kept.
     pub evidence: Option<Box<str>>,
+}
+
+/// How it is stored: words that differ in their purpose alone are one row, for a banner says yes to many at once.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    words: Vec<StoredWord>,
+    subscriptions: Vec<Subscription>,
+    born_on: Option<Birthday>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredWord {
+    purposes: PurposeSet,
+    is_personal: bool,
+    status: ConsentStatus,
+    expression: Expression,
+    version: u32,
+    first_at: Timestamp,
+    /// Milliseconds after the first.
+    lasted: u64,
+    source: SourceName,
+    how: Option<Box<str>>,
+    evidence: Option<Box<str>>,
+}
+
+impl StoredWord {
+    fn is_like(&self, record: &ConsentRecord) -> bool {
+        self.is_personal == record.purpose.is_none()
+            && (self.status, self.expression, self.version)
+                == (record.status, record.expression, record.version)
+            && (self.first_at, self.lasted) == (record.first_at, lasted(record))
+            && self.source == record.source
+            && (&self.how, &self.evidence) == (&record.how, &record.evidence)
+    }
+
+    fn record(&self, purpose: Option<PurposeId>) -> ConsentRecord {
+        ConsentRecord {
+            purpose,
+            status: self.status,
+            expression: self.expression,
+            version: self.version,
+            first_at: self.first_at,
+            last_at: self.first_at.plus_millis(i64::try_from(self.lasted).unwrap_or(i64::MAX)),
+            source: self.source.clone(),
+            how: self.how.clone(),
+            evidence: self.evidence.clone(),
+        }
+    }
+}
+
+fn lasted(record: &ConsentRecord) -> u64 {
+    u64::try_from(record.last_at.millis_since(record.first_at)).unwrap_or(0)
+}
+
+impl From<Consents> for Stored {
+    fn from(consents: Consents) -> Self {
+        let mut words: Vec<StoredWord> = Vec::new();
+        for record in consents.records {
+            if let Some(word) = words.iter_mut().find(|word| word.is_like(&record)) {
+                word.purposes = word.purposes.or(record.purpose.into_iter().collect());
+                continue;
+            }
+            words.push(StoredWord {
+                purposes: record.purpose.into_iter().collect(),
+                is_personal: record.purpose.is_none(),
+                status: record.status,
+                expression: record.expression,
+                version: record.version,
+                first_at: record.first_at,
+                lasted: lasted(&record),
+                source: record.source,
+                how: record.how,
+                evidence: record.evidence,
+            });
+        }
+        Self { words, subscriptions: consents.subscriptions, born_on: consents.born_on }
+    }
+}
+
+impl From<Stored> for Consents {
+    fn from(stored: Stored) -> Self {
+        let mut records: Vec<ConsentRecord> = Vec::new();
+        for word in &stored.words {
+            match word.is_personal {
+                true => records.push(word.record(None)),
+                false => records.extend(word.purposes.iter().map(|id| word.record(Some(id)))),
+            }
+        }
+        records.sort_unstable_by_key(ConsentRecord::key);
+        Self { records, subscriptions: stored.subscriptions, born_on: stored.born_on }
+    }
 }
 
 type RecordKey = (Option<PurposeId>, ConsentStatus, Expression, u32);
@@ -59,6 +150,7 @@ pub struct Subscription {
 /// Invariants: at most one record for each (purpose, status, expression, version), in that order; at most one
 /// subscription for each (channel, topic), in that order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Consents {
     records: Vec<ConsentRecord>,
     subscriptions: Vec<Subscription>,
@@ -165,11 +257,9 @@ impl Consents {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use tessera_model::PurposeSet;
-
     use super::*;
     use crate::fixture::ids;
+    use proptest::prelude::*;
 
     fn record() -> impl Strategy<Value = ConsentRecord> {
         let status = proptest::sample::select(ConsentStatus::ALL.to_vec());
@@ -209,6 +299,13 @@ mod tests {
             merged.merge(&all(left));
             merged.merge(&all(left));
             prop_assert_eq!(&whole, &merged);
+        }
+
+        #[test]
+        fn consents_are_stored_and_read_back_as_they_were(records in proptest::collection::vec(record(), 0..12)) {
+            let whole = all(&records);
+            let json = serde_json::to_string(&whole).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Consents>(&json).unwrap(), whole);
         }
     }
 

@@ -27,6 +27,9 @@ enum Command {
         server: Server,
         #[arg(long)]
         profiles: u64,
+        /// Each says yes to the ten purposes of the governance bench.
+        #[arg(long)]
+        consenting: bool,
     },
     /// Batches as fast as they are acknowledged; prints events/s until the last is folded.
     Ingest {
@@ -131,7 +134,7 @@ impl From<Server> for tessera_sim::load::Target {
 #[expect(clippy::print_stderr, reason = "a command line tool tells why it failed")]
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Fill { server, profiles } => ingest::fill(&server.into(), profiles),
+        Command::Fill { server, profiles, consenting } => ingest::fill(&server.into(), profiles, consenting),
         Command::Ingest { server, profiles, seconds, connections } => {
             ingest::run(&server.into(), profiles, seconds, connections)
         }

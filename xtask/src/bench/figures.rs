@@ -42,11 +42,8 @@ impl Figures {
 
     /// Takes over what a program printed as JSON lines.
     pub(crate) fn take(&mut self, output: &str) -> Result<()> {
-        for line in output.lines().filter(|line| line.starts_with('{')) {
-            let figure: Value = serde_json::from_str(line).context("a figure is not JSON")?;
-            let text = |name: &str| figure.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let value = figure.get("value").and_then(Value::as_f64).context("a figure has no value")?;
-            self.add(&text("figure"), value, &text("unit"));
+        for figure in parse(output)? {
+            self.add(&figure.name, figure.value, &figure.unit);
         }
         Ok(())
     }
@@ -54,6 +51,19 @@ impl Figures {
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
         self.all.iter().rev().find(|figure| figure.name == name).map(|figure| figure.value)
     }
+}
+
+/// The figures that a program printed as JSON lines.
+pub(crate) fn parse(output: &str) -> Result<Vec<Figure>> {
+    let lines = output.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| {
+            let figure: Value = serde_json::from_str(line).context("a figure is not JSON")?;
+            let text = |name: &str| figure.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let value = figure.get("value").and_then(Value::as_f64).context("a figure has no value")?;
+            Ok(Figure { name: text("figure"), value, unit: text("unit") })
+        })
+        .collect()
 }
 
 fn number(value: f64) -> String {

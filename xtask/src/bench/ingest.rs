@@ -181,7 +181,7 @@ fn crash(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures) -
 }
 
 /// Full optimisation, as a release has.
-fn build() -> Result<(PathBuf, PathBuf)> {
+pub(super) fn build() -> Result<(PathBuf, PathBuf)> {
     let status = Command::new("cargo")
         .args(["build", "--quiet", "--release", "--bins", "-p", "tessera", "-p", "tessera-sim"])
         .status()?;
@@ -193,7 +193,7 @@ fn build() -> Result<(PathBuf, PathBuf)> {
     Ok((bin("tessera")?, bin("tessera-sim")?))
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(':').nth(1));

@@ -5,6 +5,7 @@
 //! against a bare loop run in the same session.
 
 mod figures;
+mod governance;
 mod ingest;
 mod server;
 
@@ -22,10 +23,13 @@ pub(crate) struct Arguments {
 enum Bench {
     /// Events in: throughput, latency, memory, disk, crashes.
     Ingest(ingest::Arguments),
+    /// What the gate, the evidence and erasure cost, and whether the gate keeps the law.
+    Governance(governance::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.bench {
         Bench::Ingest(arguments) => ingest::run(arguments),
+        Bench::Governance(arguments) => governance::run(arguments),
     }
 }

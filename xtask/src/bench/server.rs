@@ -28,6 +28,19 @@ pub(crate) struct Usage {
 impl Server {
     /// Starts `tessera serve` on a free port and applies a workspace of one source.
     pub(crate) fn start(bin: &Path, data_dir: &Path, cache_mib: Option<u64>) -> Result<Self> {
+        let workspace = format!(
+            "kind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: load\nwrite_key: {WRITE_KEY}\npurposes: [service]\n"
+        );
+        Self::start_with(bin, data_dir, cache_mib, &workspace)
+    }
+
+    /// Starts `tessera serve` on a free port and applies a workspace.
+    pub(crate) fn start_with(
+        bin: &Path,
+        data_dir: &Path,
+        cache_mib: Option<u64>,
+        workspace: &str,
+    ) -> Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let url_file = data_dir.join("server.url");
         if url_file.exists() {
@@ -48,7 +61,7 @@ impl Server {
             {
                 address.clone_into(&mut server.address);
                 server.token = std::fs::read_to_string(data_dir.join("admin.token"))?.trim().to_owned();
-                server.apply(bin)?;
+                server.apply(bin, workspace)?;
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
@@ -59,11 +72,9 @@ impl Server {
         bail!("tessera did not come up within two minutes")
     }
 
-    fn apply(&self, bin: &Path) -> Result<()> {
+    /// Applies a workspace.
+    pub(crate) fn apply(&self, bin: &Path, text: &str) -> Result<()> {
         let file = self.data_dir.join("bench.yaml");
-        let text = format!(
-            "kind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: load\nwrite_key: {WRITE_KEY}\npurposes: [service]\n"
-        );
         std::fs::write(&file, text)?;
         let done = Command::new(bin)
             .args(["apply", "--data-dir"])
@@ -79,11 +90,8 @@ impl Server {
 
     /// Runs a load command of `tessera-sim` against the server; returns what it printed.
     pub(crate) fn load(&self, sim: &Path, arguments: &[&str]) -> Result<String> {
-        let (name, rest) = arguments.split_first().context("a load has a name")?;
-        let done = Command::new(sim)
-            .arg(name)
-            .args(["--address", &self.address, "--write-key", WRITE_KEY, "--token", &self.token])
-            .args(rest)
+        let done = self
+            .command(sim, arguments)
             .stderr(Stdio::inherit())
             .output()
             .context("cannot start tessera-sim")?;
@@ -91,6 +99,21 @@ impl Server {
             bail!("the load `{}` failed", arguments.join(" "));
         }
         Ok(String::from_utf8(done.stdout)?)
+    }
+
+    /// The command of a load against the server.
+    pub(crate) fn command(&self, sim: &Path, arguments: &[&str]) -> Command {
+        let (name, rest) = arguments.split_first().unwrap_or((&"help", &[]));
+        let mut command = Command::new(sim);
+        command.arg(name);
+        command.args(["--address", &self.address, "--write-key", WRITE_KEY, "--token", &self.token]);
+        command.args(rest);
+        command
+    }
+
+    /// An answer of the admin API.
+    pub(crate) fn json(&self, path: &str) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(&self.get(path)?)?)
     }
 
     /// Processor time and memory, as the system counts them.
@@ -143,7 +166,7 @@ impl Server {
 
     /// The totals, for sizes on disk.
     pub(crate) fn totals(&self) -> Result<serde_json::Value> {
-        Ok(serde_json::from_str(&self.get("/api/v1/totals")?)?)
+        self.json("/api/v1/totals")
     }
 
     fn get(&self, path: &str) -> Result<String> {

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Track,
     Page,
     Identify,
+    /// An identify that says yes to the ten purposes of the governance bench.
+    Consenting,
 }
 
 /// Where the varying digits of one event stand.
@@ -103,6 +105,17 @@ fn event(text: &mut Vec<u8>, kind: Kind) -> Slots {
             "identify",
             r#""traits":{"name":"Ada Lovelace","plan":"pro","city":"London","loyalty_tier":"gold","newsletter":true,"visits":42}"#,
         ),
+        Kind::Consenting => (
+            "identify",
+            r#""traits":{"name":"Ada Lovelace","plan":"pro","city":"London","loyalty_tier":"gold","newsletter":true,"visits":42}"#,
+        ),
+    };
+    let consent = match kind {
+        Kind::Consenting => {
+            let yes: Vec<String> = (1..=10).map(|n| format!(r#""consent-{n:02}":true"#)).collect();
+            format!(r#""consent":{{"categoryPreferences":{{{}}}}},"#, yes.join(","))
+        }
+        Kind::Track | Kind::Page | Kind::Identify => String::new(),
     };
     let zeros = "0".repeat(DIGITS);
     text.extend(format!(r#"{{"type":"{call}","userId":"user-"#).as_bytes());
@@ -111,7 +124,7 @@ fn event(text: &mut Vec<u8>, kind: Kind) -> Slots {
     let anonymous = text.len();
     text.extend(format!(r#"{zeros}","messageId":"0190b4f2-0c1e-7d33-9a5b-"#).as_bytes());
     let message = text.len();
-    text.extend(format!(r#"{zeros}",{rest},"context":{{"library":{{"name":"analytics.js","version":"npm:next-1.84.3"}},"page":{{"path":"/games","title":"Games"}},"userAgent":"Mozilla/5.0 (X11; Linux x86_64)","locale":"en-GB","timezone":"Europe/London","pad":""#).as_bytes());
+    text.extend(format!(r#"{zeros}",{rest},"context":{{{consent}"library":{{"name":"analytics.js","version":"npm:next-1.84.3"}},"page":{{"path":"/games","title":"Games"}},"userAgent":"Mozilla/5.0 (X11; Linux x86_64)","locale":"en-GB","timezone":"Europe/London","pad":""#).as_bytes());
     let tail = b"\"},\"integrations\":{}}";
     let pad = EVENT_BYTES.saturating_sub(text.len() - start + tail.len());
     text.extend(std::iter::repeat_n(b'x', pad));

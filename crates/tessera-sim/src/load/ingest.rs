@@ -12,11 +12,13 @@ use super::body::{BATCH, Body, Kind};
 use super::http::Connection;
 use super::{Target, figure, real};
 
-/// Sends one identify for each of `profiles` people, and waits until all are folded.
+/// Sends one identify for each of `profiles` people, which says yes to ten purposes if they are `consenting`, and waits
+/// until all are folded.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
-pub fn fill(target: &Target, profiles: u64) -> anyhow::Result<()> {
+pub fn fill(target: &Target, profiles: u64, consenting: bool) -> anyhow::Result<()> {
+    let kind = if consenting { Kind::Consenting } else { Kind::Identify };
     const CONNECTIONS: u64 = 16;
     let before = accepted(target)?;
     let next = AtomicU64::new(0);
@@ -26,7 +28,7 @@ pub fn fill(target: &Target, profiles: u64) -> anyhow::Result<()> {
             .map(|_| {
                 scope.spawn(|| -> anyhow::Result<()> {
                     let mut connection = Connection::open(target)?;
-                    let mut body = Body::batch(BATCH, |_| Kind::Identify);
+                    let mut body = Body::batch(BATCH, |_| kind);
                     loop {
                         let batch = next.fetch_add(1, Ordering::Relaxed);
                         if batch >= batches {
