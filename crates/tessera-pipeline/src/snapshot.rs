@@ -237,9 +237,46 @@ impl Reader {
     }
 
     fn bytes(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        self.inner.read_exact(&mut bytes)?;
+        let bytes = read(&mut self.inner, len)?;
         self.hash.update(&bytes);
         Ok(bytes)
+    }
+}
+
+/// Reads `len` bytes. The memory grows with what is read: a damaged length must not ask for what no file fills.
+fn read(input: &mut impl Read, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(len as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has so many bytes, and knows the most that it was asked for at once.
+    struct Measured {
+        left: usize,
+        asked_max: usize,
+    }
+
+    impl Read for Measured {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.asked_max = self.asked_max.max(buffer.len());
+            let bytes = self.left.min(buffer.len());
+            self.left -= bytes;
+            Ok(bytes)
+        }
+    }
+
+    #[test]
+    fn a_damaged_length_asks_for_no_more_memory_than_the_file_fills() {
+        let mut short = Measured { left: 1000, asked_max: 0 };
+        let error = read(&mut short, VALUE_BYTES_MAX).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(short.asked_max <= 64 * 1024, "asked for {} bytes", short.asked_max);
+        let mut long = Measured { left: 3_000_001, asked_max: 0 };
+        assert_eq!(read(&mut long, 3_000_000).unwrap().len(), 3_000_000);
+        assert_eq!(long.left, 1, "and reads no further");
     }
 }

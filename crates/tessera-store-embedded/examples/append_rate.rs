@@ -1,14 +1,15 @@
 //! Measures the segment log on this machine's disk: grouped appends with one fsync each, reading all back,
-//! reading single records.
+//! reading single records, and rewriting every segment while appends go on.
 //!
 //! `cargo run --release -p tessera-store-embedded --example append_rate [FOLDER]`
 
 #![expect(clippy::print_stdout, reason = "a measurement prints")]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tessera_model::Timestamp;
-use tessera_store::{Clock, Log, Position, SystemClock};
+use tessera_store::{Clock, Log, LogError, Position, SystemClock};
 use tessera_store_embedded::{SegmentLog, SegmentLogOptions};
 
 const GROUPS: usize = 2_000;
@@ -54,11 +55,48 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let took = seconds(&clock, started);
     println!("read one: {:.1} microseconds", took * 1e6 / positions.len() as f64);
 
+    rewrite(&log, &clock)?;
+
     drop(log);
     let started = clock.monotonic_nanos();
     let segments = SegmentLog::open(&folder, SegmentLogOptions::default())?.segments();
     println!("open: {:.1} ms, {segments} segments", seconds(&clock, started) * 1e3);
     std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// Replaces one record in a hundred, which are in all segments.
+fn rewrite(log: &SegmentLog, clock: &SystemClock) -> Result<(), LogError> {
+    let started = clock.monotonic_nanos();
+    let (mut number, mut slowest, mut appends) = (0_u64, 0.0_f64, 0_u64);
+    let (end, bytes) = (log.bounds().end, log.size_bytes());
+    let is_done = AtomicBool::new(false);
+    let rewritten = std::thread::scope(|scope| {
+        let rewriting = scope.spawn(|| {
+            let rewritten = log.rewrite(Position::START..end, &mut |_, record| {
+                number += 1;
+                number.is_multiple_of(100).then(|| vec![b' '; record.len()])
+            });
+            is_done.store(true, Ordering::Release);
+            rewritten
+        });
+        while !is_done.load(Ordering::Acquire) {
+            let append_started = clock.monotonic_nanos();
+            log.append(&[&[0; 1_000]], Timestamp::MIN)?;
+            slowest = slowest.max(seconds(clock, append_started));
+            appends += 1;
+        }
+        rewriting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let took = seconds(clock, started);
+    println!(
+        "rewrite: {} records in {} segments, {:.0} MB/s; {:.0} appends/s meanwhile, slowest {:.1} ms",
+        rewritten.records,
+        rewritten.segments,
+        bytes as f64 / 1e6 / took,
+        appends as f64 / took,
+        slowest * 1e3
+    );
     Ok(())
 }
 
