@@ -175,8 +175,11 @@ fn label_identifiers(known: &mut BTreeMap<FieldPath, BTreeMap<Label, Origin>>, n
         let labels = labels.clone();
         let from = namespace.paths.iter().filter_map(|parts| FieldPath::parse(&parts.join(".")));
         for path in from {
+            // `context.traits` counts as `traits`: to say it twice would only make the reasons longer.
+            let plain = path.as_str().strip_prefix("context.").and_then(FieldPath::parse);
+            let said = plain.and_then(|plain| known.get(&plain)).cloned().unwrap_or_default();
             let field = known.entry(path).or_default();
-            for (label, origin) in &labels {
+            for (label, origin) in labels.iter().filter(|(label, _)| !said.contains_key(label)) {
                 field.entry(*label).or_insert_with(|| Origin::Identifier {
                     namespace: namespace.name.clone(),
                     is_declared: origin.is_declared(),

@@ -36,7 +36,7 @@ fn of_destination(
     let mut built_in: BTreeMap<Why, BTreeSet<&FieldPath>> = BTreeMap::new();
     for (known, origins) in labels.known() {
         for field in mapped(destination, known) {
-            if destination.except.iter().any(|except| except.covers(field.as_str())) {
+            if destination.except.iter().any(|except| covers(except, field)) {
                 continue;
             }
             for (label, origin) in origins {
@@ -47,11 +47,20 @@ fn of_destination(
                 if !is_said && destination.fields.is_empty() {
                     continue;
                 }
-                if *origin == Origin::BuiltIn {
-                    built_in.entry(why).or_default().insert(field);
-                } else {
-                    let what = format!("`{field}` has label `{label}` ({}); {why}", words(origin, known));
-                    problems.push(problem(rules, destination, what));
+                match origin {
+                    Origin::Document => {
+                        let what = format!("`{field}` has label `{label}` (Field `{known}`); {why}");
+                        problems.push(problem(rules, destination, what));
+                    }
+                    Origin::Identifier { namespace, is_declared: true } => {
+                        let what = format!(
+                            "`{field}` has label `{label}` (Field `identifiers.{namespace}`, which Namespace `{namespace}` reads from it); {why}"
+                        );
+                        problems.push(problem(rules, destination, what));
+                    }
+                    Origin::Identifier { is_declared: false, .. } | Origin::BuiltIn => {
+                        built_in.entry(why).or_default().insert(field);
+                    }
                 }
             }
         }
@@ -70,30 +79,16 @@ fn mapped<'a>(destination: &'a DestinationDocument, known: &'a FieldPath) -> BTr
     if destination.fields.is_empty() {
         return [known].into();
     }
-    let covers = |a: &FieldPath, b: &FieldPath| a.covers(b.as_str()) || a.covers(plain(b));
     let narrower = |field: &'a FieldPath| {
         if covers(known, field) { Some(field) } else { covers(field, known).then_some(known) }
     };
     destination.fields.iter().filter_map(narrower).collect()
 }
 
-/// `context.traits` counts as `traits`.
-fn plain(path: &FieldPath) -> &str {
-    let text = path.as_str();
-    text.strip_prefix("context.").filter(|rest| rest.starts_with("traits.")).unwrap_or(text)
-}
-
-fn words(origin: &Origin, known: &FieldPath) -> String {
-    match origin {
-        Origin::Document => format!("Field `{known}`"),
-        Origin::BuiltIn => "built in".to_owned(),
-        Origin::Identifier { namespace, is_declared: true } => {
-            format!("Field `identifiers.{namespace}`, which Namespace `{namespace}` reads from it")
-        }
-        Origin::Identifier { namespace, is_declared: false } => {
-            format!("built in for identifiers, which Namespace `{namespace}` reads from it")
-        }
-    }
+/// Whether `path` is meant by `pattern`; `context.traits` counts as `traits`.
+fn covers(pattern: &FieldPath, path: &FieldPath) -> bool {
+    let plain = path.as_str().strip_prefix("context.").filter(|rest| rest.starts_with("traits."));
+    pattern.covers(path.as_str()) || plain.is_some_and(|plain| pattern.covers(plain))
 }
 
 fn problem(rules: &Rules, destination: &DestinationDocument, what: String) -> Problem {
