@@ -64,6 +64,17 @@ pub(crate) enum Command {
         #[arg(long)]
         prune: bool,
     },
+    /// Show what `apply` would do to the people that are there: who, which fields, which deliveries. Changes nothing.
+    Simulate {
+        #[command(flatten)]
+        files: FilesArg,
+        /// Also take what the files do not name as removed.
+        #[arg(long)]
+        prune: bool,
+        /// Ask about a later moment, such as a cut-off: 2030-01-31 or 2030-01-31T12:00:00Z. Now unless given.
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<String>,
+    },
     /// Print the server's workspace as YAML documents.
     Export,
     /// Import a CSV, JSON Lines or Parquet file. Safe to repeat: rows taken are not taken twice.

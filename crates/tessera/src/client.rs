@@ -15,6 +15,7 @@ use crate::output::Failure;
 /// How often, and how long each time, a request that came too fast waits before it is sent again.
 const WAITS_MAX: u32 = 5;
 const WAIT_SECONDS_MAX: u64 = 5;
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// Where the server is, and the right to ask.
 pub(crate) struct Client {
@@ -131,13 +132,31 @@ impl Client {
     }
 
     /// Calls `each` with the kind and data of every event of a server-sent stream, until it says `false`.
-    pub(crate) fn stream(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> anyhow::Result<()> {
+    pub(crate) fn stream(&self, path: &str, each: impl FnMut(&str, &str) -> bool) -> anyhow::Result<()> {
         let request = self.agent.get(format!("{}{path}", self.url));
-        let answer = request
-            .header(AUTHORIZATION, self.bearer())
-            .header("Accept", "text/event-stream")
-            .call()
-            .map_err(|error| self.unreachable(error))?;
+        let answer = request.header(AUTHORIZATION, self.bearer()).header("Accept", EVENT_STREAM).call();
+        self.events(answer, each)
+    }
+
+    /// The same for a stream that answers a body.
+    pub(crate) fn post_stream(
+        &self,
+        path: &str,
+        body: &Value,
+        each: impl FnMut(&str, &str) -> bool,
+    ) -> anyhow::Result<()> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let answer =
+            request.header(AUTHORIZATION, self.bearer()).header("Accept", EVENT_STREAM).send_json(body);
+        self.events(answer, each)
+    }
+
+    fn events(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        mut each: impl FnMut(&str, &str) -> bool,
+    ) -> anyhow::Result<()> {
+        let answer = answer.map_err(|error| self.unreachable(error))?;
         if answer.status() != StatusCode::OK {
             return self.read(Ok(answer)).map(|_| ());
         }

@@ -8,6 +8,7 @@ pub(crate) mod import;
 mod live;
 mod profile;
 mod reject;
+mod simulate;
 mod state;
 mod workspace;
 
@@ -31,6 +32,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Init { folder } => workspace::init(&folder),
         Command::Apply { files, prune } => workspace::apply(&global, &files.files, prune),
         Command::Diff { files, prune } => workspace::diff(&global, &files.files, prune),
+        Command::Simulate { files, prune, as_of } => {
+            simulate::run(&global, &files.files, prune, as_of.as_deref())
+        }
         Command::Export => workspace::export(&global),
         Command::Import(import) => import.run(&global),
         Command::Profile(command) => profile::run(&global, &command),

@@ -58,7 +58,7 @@ pub(crate) fn export(global: &Global) -> anyhow::Result<()> {
 }
 
 /// Problems that only the whole workspace shows come back from the server; here they get file and line.
-fn explain(files: &Files, answer: anyhow::Result<Value>) -> anyhow::Result<Value> {
+pub(super) fn explain(files: &Files, answer: anyhow::Result<Value>) -> anyhow::Result<Value> {
     let error = match answer {
         Ok(answer) => return Ok(answer),
         Err(error) => error,

@@ -149,6 +149,29 @@ fn the_page_on_webhooks_runs() {
 }
 
 #[test]
+fn the_page_on_labels_and_policies_runs() {
+    let mut server = Server::start();
+    run(&mut server, "labels-and-policies.md");
+    // What the page shows as refused is refused, with these words.
+    let refused =
+        blocks("labels-and-policies.md").into_iter().find(|(kind, _)| kind == "yaml refused").unwrap().1;
+    fs::write(server.folder.path().join("refused.yaml"), refused).unwrap();
+    for command in ["diff", "apply"] {
+        let told = server.run(&[command, "-f", "refused.yaml"]).failed();
+        let shown = blocks("labels-and-policies.md").into_iter().find(|(kind, _)| kind == "text").unwrap().1;
+        for line in shown.lines() {
+            assert!(told.contains(line), "`{line}` is not in: {told}");
+        }
+    }
+}
+
+#[test]
+fn the_page_on_what_if_runs() {
+    let mut server = Server::start();
+    run(&mut server, "what-if.md");
+}
+
+#[test]
 fn the_pages_without_commands_of_their_own_have_none() {
     // `connect-a-segment-client.md` is code for clients, which `clients.rs` runs; `try-the-demo.md` is the demo's own
     // transcript, which `cargo xtask demo` prints.

@@ -9,4 +9,5 @@ mod delivery;
 mod durability;
 mod guide;
 mod server;
+mod simulate;
 mod spine;
