@@ -254,6 +254,51 @@ async fn a_workspace_with_problems_changes_nothing_and_names_them() {
 }
 
 #[tokio::test]
+async fn a_destination_that_is_mapped_to_a_forbidden_field_is_refused_with_where_its_label_comes_from() {
+    let world = World::new();
+    let field = json!({"kind": "Field", "name": "traits.diagnosis", "labels": ["special"]});
+    let policy = json!({"kind": "Policy", "name": "no-post", "labels": ["I1"], "uses": ["email_targeting"]});
+    let destination = |extra: Value| {
+        let mut document = json!({"kind": "Destination", "name": "d", "type": "jsonl", "purpose": "service"});
+        document.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        document
+    };
+    let special = "`traits.diagnosis` has label `special` (Field `traits.diagnosis`); purpose `service` does not list label `special`; source `web` may bring it";
+    let post = "`identifiers.email` has label `I1` (built in); policy `no-post` forbids `email_targeting` of label `I1`; source `web` may bring it";
+    for (documents, refused) in [
+        (vec![field.clone(), destination(json!({}))], Some(special)),
+        (vec![field.clone(), destination(json!({"except": ["traits.diagnosis"]}))], None),
+        (
+            vec![
+                policy.clone(),
+                destination(json!({"uses": ["email_targeting"], "fields": ["identifiers.email"]})),
+            ],
+            Some(post),
+        ),
+        // The destination above is there now, and the policy comes to it.
+        (vec![destination(json!({"uses": ["analytics"], "except": ["traits.diagnosis"]})), policy], None),
+        (vec![destination(json!({}))], Some(special)),
+    ] {
+        let order = json!({"documents": documents});
+        let diff = world.post("/api/v1/workspace/diff", &order).await;
+        let put = world.put("/api/v1/workspace", &order).await;
+        for answer in [diff, put] {
+            assert_eq!(
+                answer.json()["problems"].get(0).and_then(|p| p["what"].as_str()),
+                refused,
+                "{}",
+                answer.text
+            );
+            let (status, code) = match refused {
+                Some(_) => (StatusCode::UNPROCESSABLE_ENTITY, "TES-W001"),
+                None => (StatusCode::OK, ""),
+            };
+            assert_eq!((answer.status, answer.code().as_str()), (status, code));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_destination_appears_with_its_queue_when_the_workspace_names_it() {
     let world = World::new();
     assert_eq!(world.get("/api/v1/destinations").await.json(), json!({"destinations": []}));
