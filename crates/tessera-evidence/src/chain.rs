@@ -185,7 +185,7 @@ impl<'a> Chain<'a> {
         if signed.key != self.key_id {
             return Err(Fault::Key { expected: self.key_id.clone(), found: signed.key.to_owned() });
         }
-        let text = checkpoint_text(signed.last, signed.hash, parts.at);
+        let text = checkpoint_text(signed.last, signed.hash, parts.at, parts.durable);
         if is_signed(self.public_key, &text, signed.signature) { Ok(()) } else { Err(Fault::Signature) }
     }
 }

@@ -99,15 +99,16 @@ pub(crate) fn is_signed(public_key: &[u8; 32], text: &str, signature: &str) -> b
     UnparsedPublicKey::new(&ED25519, public_key).verify(text.as_bytes(), &signature).is_ok()
 }
 
-/// What a checkpoint signs.
-pub(crate) fn checkpoint_text(last: u64, hash: &str, at: &str) -> String {
-    format!("tessera evidence checkpoint 1\nlast {last}\nhash {hash}\nat {at}\n")
+/// What a checkpoint signs: all of its line that is not fixed by this.
+pub(crate) fn checkpoint_text(last: u64, hash: &str, at: &str, durable: u64) -> String {
+    format!("tessera evidence checkpoint 1\nlast {last}\nhash {hash}\nat {at}\ndurable {durable}\n")
 }
 
-/// The members of a checkpoint's line that are its own, in their order.
-pub(crate) fn checkpoint_body(signer: &Signer, last: u64, hash: Hash, at: &str) -> String {
-    let hash = hash.to_string();
-    let signature = signer.sign(&checkpoint_text(last, &hash, at));
+/// The members of the checkpoint's own in the line with this envelope, in their order.
+pub(crate) fn checkpoint_body(signer: &Signer, envelope: &Envelope<'_>) -> String {
+    let Envelope { seq, at, durable, prev } = *envelope;
+    let (last, hash) = (seq.saturating_sub(1), prev.to_string());
+    let signature = signer.sign(&checkpoint_text(last, &hash, at, durable));
     checkpoint_members(last, &hash, &signer.id, &signature)
 }
 

@@ -280,8 +280,8 @@ impl Writer {
 
 fn push_checkpoint(buffer: &mut Vec<u8>, signer: &Signer, tail: &mut Tail, durable: u64, at: &str) {
     let Head { seq, hash: prev } = tail.head;
-    let body = checkpoint_body(signer, seq, prev, at);
     let envelope = Envelope { seq: seq + 1, at, durable, prev };
+    let body = checkpoint_body(signer, &envelope);
     let hash: Hash = push_line(buffer, &envelope, body.as_bytes());
     *tail = Tail { head: Head { seq: envelope.seq, hash }, since_checkpoint: 0 };
 }

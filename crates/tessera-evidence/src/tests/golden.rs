@@ -45,7 +45,9 @@ fn the_signed_texts_in_the_documentation_are_what_is_signed() {
     let checkpoint = format::Parts::parse(lines[3].as_bytes()).unwrap();
     let signed = checkpoint.checkpoint().unwrap();
     let seal: format::Seal<'_> = serde_json::from_str(lines[4]).unwrap();
-    for text in [format::checkpoint_text(signed.last, signed.hash, checkpoint.at), seal.text()] {
+    for text in
+        [format::checkpoint_text(signed.last, signed.hash, checkpoint.at, checkpoint.durable), seal.text()]
+    {
         assert!(PAGE.contains(&format!("```text\n{text}```")), "the page shows\n{text}");
     }
 }

@@ -26,7 +26,7 @@ impl Draft {
     }
 
     fn checkpoint(&mut self, durable: u64, last: u64, hash: Hash) {
-        let signature = self.signer.sign(&checkpoint_text(last, &hash.to_string(), AT));
+        let signature = self.signer.sign(&checkpoint_text(last, &hash.to_string(), AT, durable));
         let id = &self.signer.id;
         self.line(
             durable,
@@ -106,7 +106,7 @@ fn a_checkpoint_says_what_stands_before_it() {
     earlier.checkpoint(last, last - 1, prev);
     assert_eq!(earlier.fault(), Fault::Checkpoint { what: "`last` is not the entry before" });
     let mut more = Draft::sound();
-    let signature = more.signer.sign(&checkpoint_text(last, &prev.to_string(), AT));
+    let signature = more.signer.sign(&checkpoint_text(last, &prev.to_string(), AT, last));
     let id = more.signer.id.clone();
     more.line(
         last,
@@ -115,6 +115,28 @@ fn a_checkpoint_says_what_stands_before_it() {
         ),
     );
     assert_eq!(more.fault(), Fault::Checkpoint { what: "it is not written as a checkpoint is" });
+}
+
+#[test]
+fn every_bit_of_the_last_checkpoint_is_signed() {
+    let mut draft = Draft::sound();
+    draft.line(1, BODY);
+    let begins = draft.text.len();
+    draft.checkpoint(draft.last, draft.last, draft.prev);
+    assert_eq!(draft.verify().unwrap().unsigned, 0);
+    let whole = draft.text.clone();
+    for byte in begins..whole.len() {
+        for bit in 0..8 {
+            draft.text.clone_from(&whole);
+            draft.text[byte] ^= 1 << bit;
+            // Of another kind, it is one of the lines that nobody signed.
+            let is_found = draft.verify().map_or(true, |verified| verified.unsigned == 4);
+            assert!(is_found, "bit {bit} of byte {byte}");
+        }
+    }
+    // The one other number that the chain allows there: those of the lines before.
+    draft.text = String::from_utf8(whole).unwrap().replace("\"durable\":4", "\"durable\":1").into_bytes();
+    assert_eq!(draft.fault(), Fault::Signature);
 }
 
 #[test]
