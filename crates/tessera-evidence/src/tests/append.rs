@@ -154,7 +154,7 @@ proptest! {
         segment_bytes_max in 2_000_u64..200_000,
     ) {
         let world = World::new();
-        let ledger = world.open();
+        let ledger = world.open_on(OsDisk).unwrap();
         ledger.set_segment_bytes_max(segment_bytes_max);
         let ranges: Vec<Vec<(Vec<Entry>, std::ops::RangeInclusive<u64>)>> = std::thread::scope(|scope| {
             let threads: Vec<_> = plan.iter().enumerate().map(|(thread, appends)| {

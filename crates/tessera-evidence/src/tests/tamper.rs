@@ -287,6 +287,12 @@ fn the_error_names_the_line_the_entry_and_what_is_wrong() {
         ),
         (edit(&|l| drop(l.remove(count - 2))), "TES-E011", "the seal says another last entry"),
         (edit(&|l| drop(l.remove(1))), "TES-E011", "the seal says another first entry"),
+        (
+            edit(&|l| l[count - 1].insert(1, ' ')),
+            "TES-E011",
+            &format!("{seal}: this is not a line of a ledger"),
+        ),
+        (edit(&|l| l[count - 1].insert(15, ' ')), "TES-E011", "the seal is not written as a seal is"),
         (edit(&|l| l.push("more".into())), "TES-E012", "the seal should be the last line"),
         (
             edit(&|l| l[0] = l[0].replace("version\":1", "version\":2")),
