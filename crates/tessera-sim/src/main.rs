@@ -80,7 +80,7 @@ enum Command {
     /// each disagreement as a small story.
     Law {
         /// How many histories, each of many decisions.
-        #[arg(long, value_name = "N", default_value_t = 2000)]
+        #[arg(long, value_name = "N", default_value_t = 3000)]
         cases: u64,
         /// The first of their seeds.
         #[arg(long, default_value_t = 1)]

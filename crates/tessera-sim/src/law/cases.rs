@@ -31,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) purposes: Vec<Purpose>,
     pub(crate) sources: Vec<Source>,
     pub(crate) start: Millis,
+    /// Whether each purpose has a destination. Few have, for couriers are slow: each is a thread and a file.
+    pub(crate) has_destinations: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -58,6 +60,8 @@ pub(crate) enum Deed {
     Erase(String),
     /// What comes from the erased may be kept again.
     Lift,
+    /// What waits is sent to the destinations.
+    Deliver,
     /// Somebody asks what may be used, for each purpose and each datum.
     Ask,
 }
@@ -70,7 +74,8 @@ pub(crate) fn case(seed: u64) -> Case {
     let names: Vec<String> = purposes.iter().map(|purpose| purpose.name.clone()).collect();
     let sources = (0..2).map(|number| source(random, number, &names)).collect();
     let start = random.pick(&STARTS).copied().unwrap_or_default();
-    let mut case = Case { purposes, sources, start, steps: Vec::new() };
+    let has_destinations = random.one_in(12);
+    let mut case = Case { purposes, sources, start, has_destinations, steps: Vec::new() };
     let (mut day, mut now) = (0, start);
     for id in 0..4 + random.index(12) {
         day += random.pick(&[0, 0, 1, 1, 1, 2, 4]).copied().unwrap_or_default();
@@ -79,7 +84,8 @@ pub(crate) fn case(seed: u64) -> Case {
         let deed = deed(random, &case, id, now);
         case.steps.push(Step { at: now, deed });
     }
-    case.steps.push(Step { at: now, deed: Deed::Ask });
+    let last = if has_destinations { Deed::Deliver } else { Deed::Ask };
+    case.steps.push(Step { at: now, deed: last });
     case
 }
 
@@ -145,6 +151,7 @@ fn deed(random: &mut Random, case: &Case, id: usize, now: Millis) -> Deed {
         }
         'e' if random.one_in(2) => Deed::Erase(identifier(random)),
         'e' => Deed::Lift,
+        _ if case.has_destinations => Deed::Deliver,
         _ => Deed::Ask,
     }
 }
@@ -294,7 +301,13 @@ fn changed(random: &mut Random, case: &Case, now: Millis) -> Option<Deed> {
                 declared.push(purpose.clone());
             }
             Deed::Remove(name) => declared.retain(|other| other.name != *name),
-            Deed::Send(_) | Deed::Order(_) | Deed::Expire | Deed::Erase(_) | Deed::Lift | Deed::Ask => {}
+            Deed::Send(_)
+            | Deed::Order(_)
+            | Deed::Expire
+            | Deed::Erase(_)
+            | Deed::Lift
+            | Deed::Deliver
+            | Deed::Ask => {}
         }
     }
     let old = random.pick(&declared)?.clone();

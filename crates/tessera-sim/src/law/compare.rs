@@ -56,8 +56,8 @@ pub(crate) fn compare(case: &Case, off: &[Rule]) -> Result<Tally, Disagreement> 
     for purpose in &case.purposes {
         world.declare(purpose.clone(), case.start);
     }
-    let engine = Engine::start(&case.purposes, &case.sources, case.start).map_err(failed)?;
-    let mut both = Both { case, world, engine, tally: Tally::default() };
+    let engine = Engine::start(case).map_err(failed)?;
+    let mut both = Both { case, world, engine, queued: Vec::new(), tally: Tally::default() };
     for step in &case.steps {
         both.engine.wait_until(step.at);
         both.step(step)?;
@@ -80,6 +80,8 @@ struct Both<'a> {
     case: &'a Case,
     world: World,
     engine: Engine,
+    /// Events that wait to be sent to destinations.
+    queued: Vec<usize>,
     tally: Tally,
 }
 
@@ -88,6 +90,7 @@ impl Both<'_> {
         match &step.deed {
             Deed::Send(event) => return self.send(event),
             Deed::Ask => return self.ask(step),
+            Deed::Deliver => return self.deliver(step),
             Deed::Order(order) => {
                 self.engine.order(order).map_err(failed)?;
                 self.world.order(order);
@@ -148,6 +151,9 @@ impl Both<'_> {
             return Err(differ(describe(&verdict), is_reason_only));
         }
         self.check_purposes(event, purposes)?;
+        if is_kept {
+            self.queued.push(event.id);
+        }
         self.tally.decisions += u64::try_from((purposes.len() + denied.len()).max(1)).unwrap_or_default();
         self.tally.permitted += u64::try_from(purposes.len()).unwrap_or_default();
         Ok(())
@@ -171,6 +177,41 @@ impl Both<'_> {
         let question = format!("{at}: what is #{} kept for?", event.id);
         let (law, tessera) = (purposes.join(", "), kept_for.join(", "));
         Err(Disagreement { is_reason_only: false, question, law, tessera })
+    }
+
+    fn deliver(&mut self, step: &Step) -> Result<(), Disagreement> {
+        let reached = self.engine.deliver().map_err(failed)?;
+        let queued = std::mem::take(&mut self.queued);
+        let at = since(self.case.start, step.at);
+        for heard in self.world.heard.iter().filter(|heard| queued.contains(&heard.event.id)) {
+            for purpose in &self.world.purposes {
+                let law = self.world.may_leave(heard, &purpose.name, step.at);
+                let number = heard.event.id;
+                let is_sent = reached.contains(&(purpose.name.clone(), number));
+                self.tally.count(law.is_ok());
+                if law.is_ok() != is_sent {
+                    return Err(Disagreement {
+                        is_reason_only: false,
+                        question: format!("{at}: may #{number} be sent for {}?", purpose.name),
+                        law: law.map_or_else(
+                            |reason| format!("no: {reason:?}"),
+                            |basis| format!("yes: {basis:?}"),
+                        ),
+                        tessera: if is_sent { "it is sent" } else { "it is not sent" }.to_owned(),
+                    });
+                }
+            }
+        }
+        let known = |number| self.world.heard.iter().any(|heard| heard.event.id == number);
+        match reached.iter().find(|(_, number)| !queued.contains(number) || !known(*number)) {
+            None => Ok(()),
+            Some((purpose, number)) => Err(Disagreement {
+                is_reason_only: false,
+                question: format!("{at}: may #{number} be sent for {purpose}?"),
+                law: "no: it is erased, or was sent before".to_owned(),
+                tessera: "it is sent".to_owned(),
+            }),
+        }
     }
 
     fn ask(&mut self, step: &Step) -> Result<(), Disagreement> {

@@ -2,6 +2,7 @@
 //!
 //! Not a decision: bodies go in as clients send them, and what comes out is what a reader of the API would get.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -10,15 +11,21 @@ use tessera_model::{
     ConsentOrder, Document, Entrance, FragmentId, HashKey, LegalBasis, Operation, PurposeName, Record,
     RequestId, Rules, SourceName, Timestamp,
 };
-use tessera_pipeline::{Pipeline, PipelineOptions, Query, QueryError, Totals, load_totals};
+use tessera_pipeline::{
+    Courier, CourierOptions, Pipeline, PipelineOptions, Query, QueryError, Totals, load_totals,
+};
 use tessera_profile::View;
-use tessera_store::{Clock, Log as _, ManualClock, MemoryLog, MemoryStore};
+use tessera_store::{Clock, Log as _, ManualClock, MemoryLog, MemoryStore, SystemClock};
 
-use super::history::{Basis, Call, Event, Millis, Purpose, Source, Statement};
+use super::cases::Case;
+use super::history::{Basis, Call, DAY, Event, Millis, Purpose, Source, Statement};
 use crate::sim::message::hash_key;
 
 /// Where the payload names its purposes.
 const PAYLOAD_PURPOSES: &str = "context.purposes";
+
+/// How long couriers may take.
+const PATIENCE_NANOS: u64 = 10_000_000_000;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,20 +63,22 @@ pub(crate) struct Engine {
     pipeline: Pipeline<MemoryLog, MemoryStore>,
     clock: Arc<ManualClock>,
     key: HashKey,
+    has_destinations: bool,
     requests: u128,
 }
 
 impl Engine {
-    /// A new installation with the workspace applied at `at`.
-    pub(crate) fn start(purposes: &[Purpose], sources: &[Source], at: Millis) -> anyhow::Result<Self> {
+    /// A new installation with the history's workspace.
+    pub(crate) fn start(case: &Case) -> anyhow::Result<Self> {
         let (log, store) = (Arc::new(MemoryLog::default()), Arc::new(MemoryStore::new()));
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(at)));
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(case.start)));
         let shared: Arc<dyn Clock> = clock.clone();
         // Whatever is sent again is a repeat, however late.
         let options = PipelineOptions { dedup_window_millis: i64::MAX / 4, ..PipelineOptions::default() };
         let pipeline = Pipeline::open(Arc::clone(&log), Arc::clone(&store), hash_key(), shared, options)?;
-        let mut engine = Self { log, store, pipeline, clock, key: hash_key(), requests: 0 };
-        engine.declare(purposes, sources)?;
+        let has_destinations = case.has_destinations;
+        let mut engine = Self { log, store, pipeline, clock, key: hash_key(), has_destinations, requests: 0 };
+        engine.declare(&case.purposes, &case.sources)?;
         Ok(engine)
     }
 
@@ -81,6 +90,9 @@ impl Engine {
     pub(crate) fn declare(&mut self, purposes: &[Purpose], sources: &[Source]) -> anyhow::Result<()> {
         let mut documents: Vec<Value> = purposes.iter().map(purpose_document).collect();
         documents.extend(sources.iter().map(source_document));
+        if self.has_destinations {
+            documents.extend(purposes.iter().map(destination_document));
+        }
         // Everybody may turn out to be everybody else.
         documents.push(json!({"kind": "Namespace", "name": "user_id", "priority": 10, "limit": 50}));
         let documents: Vec<Document> = serde_json::from_value(Value::Array(documents))?;
@@ -131,6 +143,48 @@ impl Engine {
     pub(crate) fn lift(&mut self, identifiers: &[String]) -> anyhow::Result<()> {
         let fragments = identifiers.iter().map(|identifier| self.id(identifier)).collect::<Result<_, _>>()?;
         self.operate(Operation::LiftErasure { fragments })
+    }
+
+    /// Sends all that waits. Returns which event reached the destination of which purpose.
+    pub(crate) fn deliver(&self) -> anyhow::Result<Vec<(String, usize)>> {
+        let folder = tempfile::tempdir()?;
+        let shared: Arc<dyn Clock> = self.clock.clone();
+        let options = CourierOptions {
+            folder: folder.path().to_owned(),
+            give_up_after_millis: DAY,
+            evidence: None,
+            barrier: Arc::new(|| true),
+            key: self.key.clone(),
+        };
+        let mut courier = Courier::new(Arc::clone(&self.store), shared, self.pipeline.rules(), options);
+        courier.follow();
+        let patience = SystemClock::new();
+        loop {
+            let status = courier.status()?;
+            if status.iter().all(|one| one.waiting == 0) {
+                break;
+            }
+            anyhow::ensure!(patience.monotonic_nanos() < PATIENCE_NANOS, "deliveries do not end: {status:?}");
+            std::thread::yield_now();
+        }
+        courier.stop();
+        let mut reached = Vec::new();
+        for destination in self.rules().destinations() {
+            let file = folder.path().join("deliveries").join(format!("{}.jsonl", destination.name));
+            let lines = match std::fs::read_to_string(file) {
+                Ok(lines) => lines,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            for line in lines.lines() {
+                let line: Value = serde_json::from_str(line)?;
+                let message = line.get("message_id").and_then(Value::as_str).unwrap_or_default();
+                let number = message.strip_prefix('m').and_then(|number| number.parse().ok());
+                reached.push((destination.purpose.to_string(), number.context("an event of no history")?));
+            }
+        }
+        reached.sort();
+        Ok(reached)
     }
 
     /// The profile of an identifier, for a purpose or for any that permits.
@@ -216,6 +270,10 @@ fn purpose_document(purpose: &Purpose) -> Value {
         "minimum_age": purpose.minimum_age, "direct_marketing": purpose.is_marketing,
         "sells_or_shares": purpose.is_sale, "retention_days": purpose.retention_days, "retired": purpose.is_retired,
     })
+}
+
+fn destination_document(purpose: &Purpose) -> Value {
+    json!({"kind": "Destination", "name": format!("to-{}", purpose.name), "type": "jsonl", "purpose": purpose.name})
 }
 
 fn source_document(source: &Source) -> Value {

@@ -58,7 +58,13 @@ fn without_purpose(case: &Case, index: usize) -> Option<Case> {
     smaller.steps.retain(|step| match &step.deed {
         Deed::Declare(purpose) => purpose.name != gone,
         Deed::Remove(name) => *name != gone,
-        Deed::Send(_) | Deed::Order(_) | Deed::Expire | Deed::Erase(_) | Deed::Lift | Deed::Ask => true,
+        Deed::Send(_)
+        | Deed::Order(_)
+        | Deed::Expire
+        | Deed::Erase(_)
+        | Deed::Lift
+        | Deed::Deliver
+        | Deed::Ask => true,
     });
     for step in &mut smaller.steps {
         if let Deed::Send(event) | Deed::Order(event) = &mut step.deed {

@@ -15,6 +15,9 @@ impl fmt::Display for Case {
         for source in &self.sources {
             writeln!(f, "{source}")?;
         }
+        if self.has_destinations {
+            writeln!(f, "a destination for each purpose")?;
+        }
         for Step { at, deed } in &self.steps {
             let at = since(self.start, *at);
             match deed {
@@ -31,6 +34,7 @@ impl fmt::Display for Case {
                 Deed::Expire => writeln!(f, "{at}: remove what no purpose covers")?,
                 Deed::Erase(identifier) => writeln!(f, "{at}: erase {identifier}")?,
                 Deed::Lift => writeln!(f, "{at}: lift erasures")?,
+                Deed::Deliver => writeln!(f, "{at}: deliver")?,
                 Deed::Ask => writeln!(f, "{at}: ask")?,
             }
         }

@@ -40,10 +40,10 @@ fn a_story_of_a_lost_rule_is_short() {
     purpose p2 v2: PublicTask
     purpose p3 v2: Consent
     source s0: p2
-    day 9 +1 ms: s0 sends consent #3 by anonymous_id:tablet user_id:bob; p3 withdrawn
-    day 15: s0 sends identify #6 by user_id:bob; p3 given
-    day 23: ask
-    day 23: may anything of anonymous_id:tablet be used for p3?
+    day 6 +1 ms: s0 sends consent #3 by anonymous_id:tablet user_id:bob; p3 withdrawn
+    day 12: s0 sends identify #6 by user_id:bob; p3 given
+    day 15: ask
+    day 15: may anything of anonymous_id:tablet be used for p3?
       the law: yes: Consent
       Tessera: no: withdrawn
     ");
@@ -51,38 +51,40 @@ fn a_story_of_a_lost_rule_is_short() {
     purpose p1 v1: LegitimateInterests
     purpose p2 v2: Consent, consent valid 3 days
     source s1: p1
-    day 1 +1 h: s1 sends consent #0 by email:a@x.org; p2 given
-    day 14: ask
-    day 14: may anything of email:a@x.org be used for p2?
+    day 5: s1 sends consent #2 by anonymous_id:tablet; p2 given
+    day 16 +1 ms: ask
+    day 16 +1 ms: may anything of anonymous_id:tablet be used for p2?
       the law: yes: Consent
       Tessera: no: expired
     ");
     insta::assert_snapshot!(story(Rule::Reconsent), @r"
-    purpose p1 v1: Consent
-    source s0: p1
-    day 4: s0 sends consent #5 by user_id:ada; p1 given
-    day 9 +1 ms: purpose p1 v2: Consent, yes to v2 or later from day 9 +1 ms
-    day 10 +1 h: ask
-    day 10 +1 h: may anything of user_id:ada be used for p1?
+    purpose p0 v2: Consent
+    source s0: p0
+    day 7 +1 ms: purpose p0 v3: Consent, yes to v3 or later from day 8 +1 ms
+    day 11: s0 sends consent #5 by user_id:bob; p0 given v1 implied
+    day 18: ask
+    day 18: may anything of user_id:bob be used for p0?
       the law: yes: Consent
       Tessera: no: outdated
     ");
     insta::assert_snapshot!(story(Rule::Restriction), @r"
-    purpose p0 v2: LegitimateInterests
+    purpose p0 v1: Consent
     source s1: p0
-    day 10 +1 h: s1 sends identify #9 by email:a@x.org
-    day 12: order #11 by email:a@x.org; restricted
-    day 13: ask
-    day 13: may anything of email:a@x.org be used for p0?
-      the law: yes: LegitimateInterests
+    day 0 +1 ms: s1 sends consent #0 by user_id:ada; p0 renewed
+    day 7: order #3 by user_id:ada; restricted
+    day 13 +1 ms: ask
+    day 13 +1 ms: may anything of user_id:ada be used for p0?
+      the law: yes: Consent
       Tessera: no: restricted
     ");
     insta::assert_snapshot!(story(Rule::Signal), @r"
-    purpose p1 v1: LegitimateInterests, sale
-    source s1: p1
-    day 13 +1 h: s1 sends identify #7 by user_id:ada, Sec-GPC: 1
-    day 13 +1 h: is #7 kept?
-      the law: for p1
+    purpose p0 v2: Contract, sale
+    source s1: p0
+    a destination for each purpose
+    day 3: s1 sends consent #5 by anonymous_id:tablet, Sec-GPC: 1
+    day 15: s1 sends identify #9 by anonymous_id:tablet
+    day 15: is #9 kept?
+      the law: for p0
       Tessera: no: objected
     ");
 }
