@@ -119,9 +119,13 @@ impl Files {
             "Source" => serde_saphyr::from_str(text).map(Document::Source),
             "Namespace" => serde_saphyr::from_str(text).map(Document::Namespace),
             "Destination" => serde_saphyr::from_str(text).map(Document::Destination),
+            "Field" => serde_saphyr::from_str(text).map(Document::Field),
+            "Policy" => serde_saphyr::from_str(text).map(Document::Policy),
+            "Controller" => serde_saphyr::from_str(text).map(Document::Controller),
             other => {
                 let at = line_of(text, "kind").unwrap_or(1) + line;
-                let hint = "kind is one of Purpose, Source, Namespace, Destination";
+                let hint =
+                    "kind is one of Purpose, Source, Namespace, Destination, Field, Policy, Controller";
                 return Err(format!("{}:{at}: kind `{other}` is not known\n  hint: {hint}", file.display()));
             }
         }
@@ -177,9 +181,10 @@ mod tests {
 
     #[test]
     fn documents_read_back_as_written() {
-        let text = "# two documents\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n";
+        let text = "# one of each kind\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n---\nkind: Namespace\nname: card\n---\nkind: Destination\nname: out\ntype: jsonl\npurpose: service\nfields: [traits.*]\n---\nkind: Field\nname: traits.card\nlabels: [C2]\n---\nkind: Policy\nname: none\nlabels: [I1]\n---\nkind: Controller\nname: Shop\n";
         let files = read_text(text).unwrap();
-        assert_eq!(files.documents.len(), 2);
+        let kinds: Vec<&str> = files.documents.iter().map(Document::kind).collect();
+        assert_eq!(kinds, ["Purpose", "Source", "Namespace", "Destination", "Field", "Policy", "Controller"]);
         let again = read_text(&write(&files.documents).unwrap()).unwrap();
         assert_eq!(files.documents, again.documents);
     }

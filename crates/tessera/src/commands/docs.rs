@@ -49,15 +49,15 @@ fn settings() -> anyhow::Result<String> {
 type Described = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every field of every kind of document: a test holds it against the types.
-const WORKSPACE: [Described; 4] = [
+const WORKSPACE: [Described; 7] = [
     (
         "Purpose",
-        "Why data is processed.",
+        "Why data is processed. A purpose is a promise: within a version nothing of it may be widened.",
         &[
             ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
             (
                 "version",
-                "1 unless given. Raise it when the notice or the basis changes; a basis cannot change within a version.",
+                "1 unless given. Raise it whenever the purpose changes in what a person was told. A basis of consent is never swapped for another.",
             ),
             (
                 "basis",
@@ -65,9 +65,45 @@ const WORKSPACE: [Described; 4] = [
             ),
             ("description", "For people."),
             ("notice", "What the person is told, by language: `{en: ..., de: ...}`."),
-            ("jurisdictions", "Where it applies; empty: everywhere."),
-            ("retention_days", "How long data may be kept for it; kept with the purpose, not yet enforced."),
-            ("consent_valid_days", "How long a consent is good for; absent: until withdrawn."),
+            (
+                "jurisdictions",
+                "Where it applies (`[EU, US-CA]`); empty: everywhere. A source of another jurisdiction may not serve it.",
+            ),
+            ("categories", "The categories of data it may use, as a source's `category`; empty: all."),
+            (
+                "labels",
+                "The labels it may use; empty: all but `special` (GDPR Art. 9), which it must name. Fields with other labels do not leave for it.",
+            ),
+            (
+                "regions",
+                "The regions that data may be sent to for it (`[EU, US]`); empty: none but those of destinations without one.",
+            ),
+            (
+                "retention_days",
+                "How long data may be kept and used for it, in days after the event; absent: until the purpose ends. What no purpose keeps is removed on schedule.",
+            ),
+            ("consent_valid_days", "How long a consent is good for, in days; absent: until withdrawn."),
+            (
+                "explicit",
+                "`true`: only a yes by an act of its own counts, not one implied by conduct. `false` unless given.",
+            ),
+            (
+                "reconsent",
+                "When people must be asked again: `{version: 2, cutoff: 2027-01-01T00:00:00Z}`. From the cut-off on a yes to an older version counts no more.",
+            ),
+            (
+                "minimum_age",
+                "The age in years that a person must have. Needs a birth date (`birthday`, `birth_date`, `birthdate` or `date_of_birth`); without one the answer is no.",
+            ),
+            ("direct_marketing", "`true`: an objection is final (GDPR Art. 21(3)). `false` unless given."),
+            (
+                "sells_or_shares",
+                "`true`: it sells or shares data in the sense of CCPA, so `Sec-GPC: 1` and opt-outs end it. `false` unless given.",
+            ),
+            (
+                "retired",
+                "`true`: it is over, permits nothing, and its data is removed on schedule. A purpose must retire before it is removed. `false` unless given.",
+            ),
         ],
     ),
     (
@@ -89,6 +125,22 @@ const WORKSPACE: [Described; 4] = [
                 "category",
                 "`identity`, `contact`, `demographic`, `transactional`, `behavioural` (default), `social`, `feedback`, `attitude`, `loyalty` or `experience`.",
             ),
+            (
+                "events",
+                "Purposes by call or event name, where they differ: `{Order Completed: [service]}`. Each must be among `purposes`; the event's own name goes before its call.",
+            ),
+            (
+                "purposes_from",
+                "Where the payload itself names its purposes, as a list: `properties.purposes`. They narrow the declared ones and never widen them; an empty list means none.",
+            ),
+            (
+                "jurisdiction",
+                "Where the people live whose data it brings (`EU`, `US-CA`, `BR`); absent: not known. Its purposes must serve it.",
+            ),
+            (
+                "tcf",
+                "What an IAB TCF string in `context.consent.tcf` says: `{vendor: 755, purposes: {1: service, 4: marketing.email}}`. `vendor` is your number in the global vendor list; without it only the TCF purposes count.",
+            ),
         ],
     ),
     (
@@ -107,7 +159,7 @@ const WORKSPACE: [Described; 4] = [
             ("normalise", "`exact` (default), `lowercase`, `email` or `phone`."),
             (
                 "from",
-                "Where events carry it, beyond `context.externalIds`: paths below `traits.`, `properties.` or `context.`.",
+                "Where events carry it, beyond `context.externalIds`: paths below `traits.`, `properties.` or `context.`. Those fields have the labels of the identifier.",
             ),
             (
                 "blocked",
@@ -117,7 +169,7 @@ const WORKSPACE: [Described; 4] = [
     ),
     (
         "Destination",
-        "Where data goes, and why it may.",
+        "Where data goes, and why it may. [Labels and policies](../guide/labels-and-policies.md) says which fields leave.",
         &[
             ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
             ("type", "The connector: `webhook` or `jsonl`."),
@@ -127,6 +179,66 @@ const WORKSPACE: [Described; 4] = [
             ),
             ("events", "Calls (`identify`) or event names (`Order Completed`) to send; empty: all."),
             ("config", "The connector's own settings: see its guide."),
+            (
+                "region",
+                "Where the receiver keeps the data (`EU`, `US`); absent: not said. The purpose must name it under `regions`.",
+            ),
+            (
+                "uses",
+                "What the receiver does with the data: Adobe's marketing actions (`analytics`, `email_targeting`, ...), words of your own, `first_party` when the receiver is the business itself. Empty: anything, so that every policy over a use applies.",
+            ),
+            (
+                "fields",
+                "The fields to send: `traits.email`, `properties.*`, `identifiers.user_id`; empty: all. A path means what lies below it too.",
+            ),
+            ("except", "Fields not to send."),
+            (
+                "channel",
+                "The channel that deliveries lead to (`email`, `sms`): people whose contact points are unsubscribed from it are left out.",
+            ),
+        ],
+    ),
+    (
+        "Field",
+        "What kind of data a field holds. Labels add up, and add to those built in for the fields of Segment's spec.",
+        &[
+            (
+                "name",
+                "Its path: `traits.NAME`, `properties.NAME`, `context.NAME` or `identifiers.NAMESPACE`, deeper with dots; `.*` at the end stands for everything below. A path means what lies below it too.",
+            ),
+            (
+                "labels",
+                "At least one of `I1` (names a person), `I2` (does so with something else), `S1` (precise location), `S2` (location), `special` (GDPR Art. 9), `C1` to `C12` (bound by contract, in Adobe's sense).",
+            ),
+            ("description", "For people."),
+        ],
+    ),
+    (
+        "Policy",
+        "A use that is forbidden, whatever the purpose. Policies forbid and never permit.",
+        &[
+            ("name", "Any text."),
+            ("labels", "Fields with any of these labels ..."),
+            ("uses", "... may not be used so (empty: in no way) ..."),
+            ("destinations", "... by these destinations (empty: by none)."),
+            ("description", "Why, for people."),
+        ],
+    ),
+    (
+        "Controller",
+        "Who answers for the processing: named in receipts, notices and records. There is one.",
+        &[
+            ("name", "The name of the business."),
+            ("address", "Its address."),
+            ("contact", "Where people write to."),
+            ("officer", "The data protection officer, and how to reach them."),
+            ("representative", "The representative in the EU (GDPR Art. 27)."),
+            ("privacy_url", "Where the privacy notice stands."),
+            ("withdrawal", "How a consent is taken back, in words for people."),
+            (
+                "holidays",
+                "Days on which nobody works, besides Saturdays and Sundays: `[2026-12-25]`. The clocks of data-subject requests count them.",
+            ),
         ],
     ),
 ];
