@@ -33,6 +33,7 @@ mod simulation;
 mod snapshot;
 mod totals;
 mod view;
+mod waiting;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
 pub use delivery::{

@@ -7,26 +7,23 @@
 //! counted as going are those that applying the workspace and expiring everybody at that moment removes.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tessera_model::{
-    DestinationDocument, DestinationName, FragmentId, NamespaceRules, Purpose, PurposeId, PurposeName,
-    PurposeSet, Rules, Timestamp,
+    DestinationDocument, DestinationName, NamespaceRules, Purpose, PurposeId, PurposeName, PurposeSet, Rules,
+    Timestamp,
 };
-use tessera_policy::{Act, Consents, Denial, Permit, decide, decide_channel, is_in_time};
+use tessera_policy::{Act, Consents, Denial, Permit, decide, is_in_time};
 use tessera_profile::{Basis, Cluster, Held, Row};
 use tessera_store::{Key, Store, Table};
 
 use crate::PipelineError;
-use crate::delivery::rows;
 use crate::orders::{is_kept, kept_purposes};
-use crate::outbox::OutboxRow;
-use crate::query::load_cluster;
 use crate::simulation::Simulation;
 use crate::totals::load_totals;
+use crate::waiting::{BothLabels, Queue, Receiver, takes};
 
 const PAGE_ROWS: usize = 256;
 
@@ -84,12 +81,20 @@ impl WhatIf<'_> {
                 return Ok(None);
             }
         }
-        for receiver in walk.receivers() {
-            if walk.queue(store, &receiver, &mut walked, &mut progress)?.is_break() {
+        let labels = BothLabels::new(self.old, self.new);
+        let Walk { receivers, mut simulation, .. } = walk;
+        for receiver in receivers {
+            let queue = Queue::new(receiver, (self.old, self.new), &labels, self.at);
+            let Some(effect) = simulation.destinations.get_mut(receiver.name) else { continue };
+            let end = queue.walk(store, effect, |deliveries| {
+                walked.deliveries += deliveries;
+                progress(walked)
+            });
+            if end?.is_break() {
                 return Ok(None);
             }
         }
-        Ok(Some(walk.simulation))
+        Ok(Some(simulation))
     }
 }
 
@@ -100,14 +105,6 @@ struct Pair<'a> {
     old: Option<&'a Arc<Purpose>>,
     new: Option<&'a Arc<Purpose>>,
     is_same: bool,
-}
-
-/// One destination as each workspace has it.
-#[derive(Clone)]
-struct Receiver<'a> {
-    name: &'a DestinationName,
-    old: Option<&'a DestinationDocument>,
-    new: Option<&'a DestinationDocument>,
 }
 
 /// What each workspace says of one profile.
@@ -150,10 +147,6 @@ impl<'a> Walk<'a> {
             receivers.iter().map(|receiver| receiver.name),
         );
         Self { what, pairs, receivers, simulation }
-    }
-
-    fn receivers(&self) -> Vec<Receiver<'a>> {
-        self.receivers.clone()
     }
 
     /// Looks at the profile that `node` is in, unless no event has ever named it.
@@ -269,66 +262,6 @@ impl<'a> Walk<'a> {
             }
         }
     }
-
-    /// Looks at the deliveries that wait for one destination.
-    fn queue(
-        &mut self,
-        store: &impl Store,
-        receiver: &Receiver<'_>,
-        walked: &mut Walked,
-        progress: &mut impl FnMut(Walked) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, PipelineError> {
-        let mut after: Option<Key> = None;
-        loop {
-            let page = rows(store, Table::Outbox, receiver.name, after.as_ref(), PAGE_ROWS)?;
-            let Some((last, _)) = page.last() else { return Ok(ControlFlow::Continue(())) };
-            after = Some(*last);
-            let mut owners: BTreeMap<FragmentId, Asked> = BTreeMap::new();
-            for (_, value) in &page {
-                let row = OutboxRow::decode(value)?;
-                let asked = match owners.entry(row.owner) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(self.ask(store, receiver, row.owner)?),
-                };
-                if let Some(effect) = self.simulation.destinations.get_mut(receiver.name) {
-                    effect.delivery(
-                        receiver.new.is_some(),
-                        covers(&asked.before, &row),
-                        covers(&asked.after, &row),
-                    );
-                }
-                walked.deliveries += 1;
-            }
-            if progress(*walked).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-    }
-
-    /// What the gate would say of a delivery to the destination about that person.
-    fn ask(
-        &self,
-        store: &impl Store,
-        receiver: &Receiver<'_>,
-        owner: FragmentId,
-    ) -> Result<Asked, PipelineError> {
-        let Some((cluster, node)) = load_cluster(store, owner)? else {
-            return Ok(Asked { before: Err(Denial::Erased), after: Err(Denial::Erased) });
-        };
-        let consents = || cluster.component(node).map(|(_, fragment)| &fragment.consents);
-        let gate = |rules: &Rules, document: Option<&DestinationDocument>| {
-            let document = document.ok_or(Denial::UnknownPurpose)?;
-            let permit = may(rules.purposes.get(&document.purpose), Act::Use, consents(), self.what.at)?;
-            takes(document, consents()).map(|()| permit)
-        };
-        Ok(Asked { before: gate(self.what.old, receiver.old), after: gate(self.what.new, receiver.new) })
-    }
-}
-
-/// What the gate says of one person's deliveries, before and after.
-struct Asked {
-    before: Result<Permit, Denial>,
-    after: Result<Permit, Denial>,
 }
 
 fn pairs(what: WhatIf<'_>) -> Vec<Pair<'_>> {
@@ -368,18 +301,6 @@ fn may<'a>(
     at: Timestamp,
 ) -> Result<Permit, Denial> {
     decide(purpose.ok_or(Denial::UnknownPurpose)?, act, fragments, at)
-}
-
-fn takes<'a>(
-    document: &DestinationDocument,
-    fragments: impl Iterator<Item = &'a Consents>,
-) -> Result<(), Denial> {
-    document.channel.as_deref().map_or(Ok(()), |channel| decide_channel(channel, fragments))
-}
-
-fn covers(permit: &Result<Permit, Denial>, row: &OutboxRow) -> Result<(), Denial> {
-    let permit = permit.as_ref().map_err(|denial| *denial)?;
-    if permit.covers(row.purposes, row.at) { Ok(()) } else { Err(Denial::NotServed) }
 }
 
 /// Adds the purposes that the value serves and that are in time.

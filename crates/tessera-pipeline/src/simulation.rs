@@ -7,11 +7,11 @@ use tessera_model::{DestinationName, PurposeName, Timestamp};
 use tessera_policy::Denial;
 use tessera_profile::HeldKind;
 
-/// Most traits that are told apart; the others are counted together.
-const TRAITS_MAX: usize = 1000;
-const TRAIT_NAME_BYTES_MAX: usize = 64;
-/// What the other traits are counted under.
-const OTHER_TRAITS: &str = "(other)";
+/// Most traits, and fields of one destination, that are told apart; the others are counted together.
+const NAMES_MAX: usize = 1000;
+const NAME_BYTES_MAX: usize = 64;
+/// What the others are counted under.
+const OTHERS: &str = "(other)";
 
 /// A count under the workspace in force, and under the other one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -63,6 +63,8 @@ pub struct DestinationEffect {
     pub newly_denied: BTreeMap<Denial, u64>,
     /// Those that nobody would send any more, for the destination goes.
     pub stranded: u64,
+    /// In how many of them each field would leave, by path: `traits.email`, `properties.total`.
+    pub fields: BTreeMap<String, BeforeAfter>,
 }
 
 /// The answer.
@@ -95,9 +97,16 @@ pub struct Simulation {
     pub destinations: BTreeMap<DestinationName, DestinationEffect>,
 }
 
-/// Whether a trait's name looks like a name that a developer gave: others may be data, and are not repeated.
+/// The entry of a name, or that of the others: when there are too many, or when it is none that a developer would give
+/// and may be data.
+fn tell_apart<'m, T: Default>(known: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
+    let is_told = known.contains_key(name) || known.len() < NAMES_MAX;
+    let name = if is_told && is_plain(name) { name } else { OTHERS };
+    known.entry(name.to_owned()).or_default()
+}
+
 fn is_plain(name: &str) -> bool {
-    name.len() <= TRAIT_NAME_BYTES_MAX
+    name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$'))
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-' | '.' | ' '))
 }
@@ -131,11 +140,7 @@ impl Simulation {
             HeldKind::EventCount => &mut self.event_counts,
             HeldKind::RecentEvent => &mut self.recent_events,
             HeldKind::Membership => &mut self.memberships,
-            HeldKind::Trait(name) => {
-                let is_told = self.traits.contains_key(name) || self.traits.len() < TRAITS_MAX;
-                let name = if is_told && is_plain(name) { name } else { OTHER_TRAITS };
-                self.traits.entry(name.to_owned()).or_default()
-            }
+            HeldKind::Trait(name) => tell_apart(&mut self.traits, name),
         };
         [&mut self.values, own]
     }
@@ -157,6 +162,7 @@ impl Simulation {
                     && one.stranded == 0
                     && is_same(&one.people)
                     && is_same(&one.denied)
+                    && one.fields.values().all(is_same)
             })
     }
 }
@@ -184,6 +190,11 @@ impl ValueEffect {
 }
 
 impl DestinationEffect {
+    /// Counts a field that leaves in a delivery.
+    pub(crate) fn field(&mut self, path: &str, before: bool, after: bool) {
+        tell_apart(&mut self.fields, path).add(before, after);
+    }
+
     /// Counts a waiting delivery. `stays`: the destination does not go.
     pub(crate) fn delivery(&mut self, stays: bool, before: Result<(), Denial>, after: Result<(), Denial>) {
         self.waiting += 1;

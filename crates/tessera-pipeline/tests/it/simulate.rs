@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tessera_model::{
     Document, FragmentId, NamespaceRules, Operation, PurposeName, Rules, Timestamp, Workspace,
 };
-use tessera_pipeline::{Query, Simulation, ValueEffect, Walked, WhatIf};
+use tessera_pipeline::{PipelineError, Query, Simulation, ValueEffect, Walked, WhatIf, for_each_due};
 use tessera_policy::{Consents, Denial, Grant};
 use tessera_profile::{Row, View};
 use tessera_store::{Clock, Store, Table};
@@ -178,6 +178,31 @@ fn deliveries_that_wait_are_asked_again_and_those_of_a_destination_that_goes_are
     assert_eq!(mailer.newly_denied[&Denial::Unsubscribed], 1);
     assert_eq!((mailer.people.before, mailer.people.after), (1, 0));
     assert_eq!(told.values.removed, 0);
+}
+
+#[test]
+fn a_label_or_a_mapping_shows_the_fields_that_leave_no_more() {
+    let mut world = world();
+    world.send("web", &[identify("m1", Some("a"), None, json!({"plan": "pro", "illness": "flu"}), NOON)]);
+    world.send("web", &[identify("m2", Some("b"), None, json!({"plan": "pro", "a@x.org": 1}), NOON)]);
+    let crm = |told: &Simulation| {
+        let effect = told.destinations.values().next().unwrap().clone();
+        let shown = effect.fields.iter().filter(|(_, pair)| pair.before != pair.after);
+        let shown = shown.map(|(path, pair)| format!("{path} {}->{}", pair.before, pair.after));
+        assert_eq!((effect.waiting, effect.denied.after), (2, 0));
+        assert!(effect.fields.keys().all(|path| !path.contains('@')), "{:?}", effect.fields);
+        shown.collect::<Vec<_>>()
+    };
+    let labelled = json!([{"kind": "Field", "name": "traits.illness", "labels": ["special"]}]);
+    let told = simulate(&world, &labelled);
+    assert_eq!(crm(&told), ["traits.illness 1->0"]);
+    assert!(!told.is_without_effect());
+    let mapped = json!([{"kind": "Destination", "name": "crm", "type": "webhook", "purpose": "service",
+                         "except": ["traits.plan"]}]);
+    assert_eq!(crm(&simulate(&world, &mapped)), ["traits.plan 2->0"]);
+    let same = simulate(&world, &json!([]));
+    assert_eq!((crm(&same), same.is_without_effect()), (Vec::<String>::new(), true));
+    assert_eq!(same.destinations.values().next().unwrap().fields["traits.plan"].before, 2);
 }
 
 #[test]
@@ -386,7 +411,6 @@ proptest! {
         for (purpose, effect) in &told.purposes {
             prop_assert_eq!(shown(&world, purpose), (effect.permitted.before, effect.with_data.before), "{}", purpose);
         }
-        let everybody: Vec<FragmentId> = profiles(&world).into_iter().map(|profile| profile.id).collect();
         world.operate(Operation::Apply { documents: documents(&new) });
         for (purpose, effect) in &told.purposes {
             prop_assert_eq!(shown(&world, purpose), (effect.permitted.after, effect.with_data.after), "{}", purpose);
@@ -397,7 +421,12 @@ proptest! {
             );
         }
         let before = world.totals().expired;
-        world.operate(Operation::Expire { fragments: everybody });
+        let (mut due, rules) = (Vec::new(), world.pipeline.rules().load_full());
+        for_each_due::<PipelineError>(world.store.as_ref(), &rules, world.clock.now(), |fragments| {
+            due.push(fragments);
+            Ok(())
+        }).unwrap();
+        due.into_iter().for_each(|fragments| world.operate(Operation::Expire { fragments }));
         let expired = world.totals().expired - before;
         prop_assert_eq!(expired, told.values.removed + told.values.removed_anyway);
         prop_assert_eq!(told.values.removed, told.values.reasons.values().sum::<u64>());

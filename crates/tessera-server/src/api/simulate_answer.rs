@@ -123,4 +123,7 @@ pub(crate) struct DestinationEffectShape {
     newly_denied: BTreeMap<String, u64>,
     /// Those that nobody would send any more, for the destination goes.
     stranded: u64,
+    /// In how many of them each field would leave, by path; what looks like no name, and what is beyond the first
+    /// 1,000, as `(other)`.
+    fields: BTreeMap<String, BeforeAfterShape>,
 }

@@ -81,6 +81,7 @@ fn report(files: &Files, answer: &Value) {
     print(&people(effect));
     print(&fields(effect));
     print(&deliveries(effect));
+    print(&leaving(effect));
     output::line("");
     for line in summary(effect) {
         output::line(line);
@@ -140,6 +141,20 @@ fn deliveries(effect: &Value) -> Vec<Vec<String>> {
             count(number(denied, "after")),
             why,
         ]);
+    }
+    rows
+}
+
+/// Fields of waiting deliveries that leave more or less often.
+fn leaving(effect: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![cells(["fields that leave", "before", "after", "to"])];
+    for (name, destination) in members(effect, "destinations") {
+        for (path, pair) in members(destination, "fields") {
+            let (before, after) = (number(pair, "before"), number(pair, "after"));
+            if before != after {
+                rows.push(vec![path.clone(), count(before), count(after), name.clone()]);
+            }
+        }
     }
     rows
 }
@@ -248,9 +263,11 @@ mod tests {
                 "plan": {"held": 5, "removed": 0, "reasons": {}},
             },
             "destinations": {"crm": {"people": {"before": 7, "after": 0}, "waiting": 3, "stranded": 3,
-                                     "denied": {"before": 1, "after": 0}, "newly_denied": {}}},
+                                     "denied": {"before": 1, "after": 0}, "newly_denied": {},
+                                     "fields": {"traits.plan": {"before": 2, "after": 2},
+                                                "traits.illness": {"before": 2, "after": 0}}}},
         });
-        let shown: Vec<String> = [people(&effect), fields(&effect), deliveries(&effect)]
+        let shown: Vec<String> = [people(&effect), fields(&effect), deliveries(&effect), leaving(&effect)]
             .iter()
             .flat_map(|rows| align(rows))
             .collect();
@@ -262,6 +279,8 @@ mod tests {
             "traits.email    12,000  3,100  3,000 outdated, 100 out of time",
             "people reached  before  after  waiting  denied  after  no longer",
             "crm                  7      0        3       1      0  3 stay behind: the destination goes",
+            "fields that leave  before  after  to",
+            "traits.illness          2      0  crm",
         ];
         assert_eq!(shown, expected, "{shown:#?}");
     }
