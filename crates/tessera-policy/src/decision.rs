@@ -190,15 +190,24 @@ pub fn is_in_time(purpose: &Purpose, at: Timestamp, now: Timestamp) -> bool {
         .is_none_or(|days| now.millis_since(at) <= i64::from(days).saturating_mul(DAY_MILLIS))
 }
 
-/// A value that may leave, and why. There is no other way to build one than [`Permit::seal`]
-/// and [`crate::Grant::seal`].
+/// A value that may leave, and why. There is no other way to build one than [`Permit::seal`], [`crate::Grant::seal`]
+/// and, for the person alone, [`crate::SubjectRight::seal`].
+///
+/// What a right of the person opens is of another type than what a purpose permits, so that a destination, which takes
+/// `Permitted<T>`, can never be given it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Permitted<T> {
+pub struct Permitted<T, G = Permit> {
     value: T,
-    permit: Permit,
+    permit: G,
 }
 
-impl<T> Permitted<T> {
+impl<T> Permitted<T, crate::SubjectRight> {
+    pub(crate) fn by_right(value: T, permit: crate::SubjectRight) -> Self {
+        Self { value, permit }
+    }
+}
+
+impl<T, G> Permitted<T, G> {
     /// The value.
     #[must_use]
     pub fn get(&self) -> &T {
@@ -207,7 +216,7 @@ impl<T> Permitted<T> {
 
     /// Why it may leave.
     #[must_use]
-    pub fn permit(&self) -> &Permit {
+    pub fn permit(&self) -> &G {
         &self.permit
     }
 
@@ -219,7 +228,7 @@ impl<T> Permitted<T> {
 
     /// The same permission over a value made from this one and nothing else: `f` sees only what was permitted.
     #[must_use]
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Permitted<U> {
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Permitted<U, G> {
         Permitted { value: f(self.value), permit: self.permit }
     }
 }

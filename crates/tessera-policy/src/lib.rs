@@ -17,6 +17,7 @@ mod screen;
 mod screen_pass;
 #[cfg(test)]
 mod screen_tests;
+mod subject_right;
 mod tree;
 
 pub use consent::{ConsentRecord, Consents, Subscription};
@@ -27,3 +28,4 @@ pub use grant::Grant;
 pub use labels::{Labels, Mask, Origin};
 pub use mapped::forbidden_mappings;
 pub use screen::{Reason, Screen, Screened};
+pub use subject_right::{CheckedLater, IdentityCheck, SubjectRight};
