@@ -88,6 +88,12 @@ impl Engine {
         run.finish()
     }
 
+    /// The files that hold rows, and those that are being written.
+    fn tables(&self) -> io::Result<BTreeSet<OsString>> {
+        let entries = std::fs::read_dir(self.rows.path().join("tables"))?;
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
     fn position(&self, folder: &Folder) -> Result<Position, StoreError> {
         let stored = self.rows.get(POSITION_KEY).map_err(|error| explain(folder, "read", error))?;
         let missing = || StoreError::Corrupt { what: "it has no position".to_owned() };
@@ -196,24 +202,17 @@ impl FjallBacking {
         Ok(())
     }
 
-    /// Writes an empty run while nobody reads. The engine drops old values only below the oldest moment that a read
-    /// may have begun at, as it knows it since the last run: from here on that is now.
-    fn forget_reads(&self) -> Result<(), StoreError> {
+    /// Writes an empty run while nobody reads, and returns the files that then hold rows. The engine drops old values
+    /// only below the oldest moment that a read may have begun at, as it knows it since the last run: from here on
+    /// that is now.
+    fn forget_reads(&self) -> Result<BTreeSet<OsString>, StoreError> {
+        // No run is being written, so each of the files is one that the compaction must replace.
         let _writing = self.writing.lock();
         let engine = self.engine.write();
         let engine = engine.as_ref().ok_or_else(|| self.stopped("compact"))?;
         let position = engine.position(&self.folder)?;
-        engine.write(&[], position).map_err(|error| explain(&self.folder, "compact", error))
-    }
-
-    /// The files that hold rows.
-    fn tables(&self) -> Result<BTreeSet<OsString>, StoreError> {
-        let engine = self.engine.read();
-        let tables = engine.as_ref().map(|engine| engine.rows.path().join("tables")).unwrap_or_default();
-        let names = std::fs::read_dir(tables).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()
-        });
-        names.map_err(|error| self.folder.io("compact", error))
+        engine.write(&[], position).map_err(|error| explain(&self.folder, "compact", error))?;
+        engine.tables().map_err(|error| self.folder.io("compact", error))
     }
 }
 
@@ -326,14 +325,14 @@ impl Backing for FjallBacking {
     fn compact(&self) -> Result<(), StoreError> {
         self.heal()?;
         let _compacting = self.compacting.lock();
-        self.forget_reads().inspect_err(|_| self.broken.store(true, Ordering::Release))?;
-        let before = self.tables()?;
+        let before = self.forget_reads().inspect_err(|_| self.broken.store(true, Ordering::Release))?;
         let compacted = self.with("compact", |engine| engine.rows.major_compact());
         // The versions of before keep their files for as long as the engine remembers them, and a failed compaction
         // leaves its own.
         self.reopen()?;
         compacted?;
-        let kept = self.tables()?.intersection(&before).count();
+        let after = self.with("compact", |engine| engine.tables().map_err(fjall::Error::from))?;
+        let kept = after.intersection(&before).count();
         if kept > 0 {
             let error = io::Error::other(format!("the engine kept {kept} of its {} files", before.len()));
             return Err(self.folder.io("compact", error));
