@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use tessera_model::{SourceName, Timestamp};
 use tessera_policy::Permitted;
@@ -72,11 +73,28 @@ impl ForgetKind {
     }
 }
 
-/// A notice to a recipient about a person whose data it was sent. It carries what the recipient needs to find the
-/// person: identifiers that it was given before.
+/// Tells whether the text of an event names a person, without anybody having to keep the person's identifiers.
+#[derive(Clone)]
+pub struct Names(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Names {
+    /// By this test of an event's JSON text.
+    pub fn new(test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(test))
+    }
+
+    /// Whether the event names the person.
+    #[must_use]
+    pub fn are_in(&self, event: &str) -> bool {
+        (self.0)(event)
+    }
+}
+
+/// A notice to a recipient about a person whose data it was sent.
 ///
-/// Personal data: `Debug` shows only the request and its kind, there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+/// Invariant: it holds nothing that the recipient was not given before, and no identifier in clear: the person may
+/// be erased by now. A recipient finds the person by the profile ids that came with each event.
+#[derive(Clone)]
 pub struct Forget {
     /// Which request of the person it is about, the same whenever it is sent.
     pub request: String,
@@ -88,8 +106,8 @@ pub struct Forget {
     pub profiles: BTreeSet<String>,
     /// Events about the person that were delivered, where that is known.
     pub message_ids: BTreeSet<String>,
-    /// Namespace and value of the person's identifiers.
-    pub identifiers: Vec<(String, String)>,
+    /// Finds the person in events that are about somebody else: for what Tessera itself keeps.
+    pub names: Names,
 }
 
 impl fmt::Debug for Forget {
@@ -171,8 +189,8 @@ pub trait Destination: Send {
     /// Carries out or passes on a notice about a person, and waits until that is done. Safe to repeat; deliveries that
     /// were made before are not made again because of it. What the destination cannot do it refuses, and somebody has to
     /// tell the recipient.
-    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
-        let kind = notice.get().kind.as_str();
+    fn forget(&mut self, notice: &Forget) -> Outcome {
+        let kind = notice.kind.as_str();
         Outcome::refused(format!("this kind of destination cannot be told to {kind}"))
     }
 }

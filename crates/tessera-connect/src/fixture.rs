@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tessera_model::{DestinationName, Document, Rules, SourceName, Timestamp, Workspace};
 use tessera_policy::{Act, Permitted, decide};
 
-use crate::{Context, Delivery, Forget, ForgetKind};
+use crate::{Context, Delivery, Forget, ForgetKind, Names};
 
 pub(crate) const NOW: &str = "2024-05-01T12:00:00Z";
 
@@ -38,10 +38,7 @@ pub(crate) fn notice(kind: ForgetKind) -> Forget {
         kind,
         profiles: BTreeSet::from(["00112233445566778899aabbccddeeff".to_owned()]),
         message_ids: BTreeSet::new(),
-        identifiers: vec![
-            ("user_id".to_owned(), "42".to_owned()),
-            ("email".to_owned(), "ada@example.com".to_owned()),
-        ],
+        names: Names::new(|event| event.to_lowercase().contains("\"ada@example.com\"")),
     }
 }
 

@@ -227,7 +227,7 @@ pub fn check_http(
 /// The destination failed a case.
 pub fn check_http_forget(
     mut open: impl FnMut(&str) -> Box<dyn Destination>,
-    notice: &Permitted<Forget>,
+    notice: &Forget,
 ) -> io::Result<()> {
     check_answers(&mut open, |destination| destination.forget(notice))?;
     let receiver = Receiver::start([])?;

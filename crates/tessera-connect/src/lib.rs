@@ -16,5 +16,5 @@ pub mod kit;
 mod settings;
 
 pub use connector::{ConfigError, Connector, Context, Open, connector};
-pub use delivery::{Delivery, Destination, Forget, ForgetKind, Outcome};
+pub use delivery::{Delivery, Destination, Forget, ForgetKind, Names, Outcome};
 pub use destinations::CONNECTORS;

@@ -16,6 +16,7 @@ mod erasure;
 mod error;
 mod housekeeping;
 mod item;
+mod line;
 mod metrics;
 mod notice;
 mod orders;

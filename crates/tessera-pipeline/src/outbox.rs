@@ -61,7 +61,13 @@ impl OutboxRow {
     }
 
     /// What is sent of it.
-    pub(crate) fn delivery(&self, profile: String, (position, index): (u64, u32), replay: bool) -> Delivery {
+    pub(crate) fn delivery(
+        &self,
+        profile: String,
+        (position, index): (u64, u32),
+        replay: bool,
+        json: String,
+    ) -> Delivery {
         Delivery {
             message_id: self.message_id.clone(),
             profile,
@@ -71,7 +77,7 @@ impl OutboxRow {
             received_at: self.received_at,
             position,
             index,
-            json: self.json.clone(),
+            json,
             replay,
         }
     }

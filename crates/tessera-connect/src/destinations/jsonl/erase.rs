@@ -7,28 +7,17 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, Write};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::map::{NotOurs, Tail};
 use super::recover::RecoverError;
-use crate::Forget;
-
-/// Shorter values of identifiers, such as the number 42, are looked for under the name of their namespace only: anywhere
-/// else they are mostly somebody else's, or nobody's.
-const ANYWHERE_CHARS_MIN: usize = 6;
+use crate::{Forget, Names};
 
 /// Whose lines are to go.
 pub(super) struct Person<'a> {
     profiles: &'a BTreeSet<String>,
     message_ids: &'a BTreeSet<String>,
-    identifiers: Vec<Identifier>,
-}
-
-struct Identifier {
-    /// See [`folded`].
-    name: String,
-    value: String,
-    is_anywhere: bool,
+    names: &'a Names,
 }
 
 /// The parts of a line that say whom it is about.
@@ -40,7 +29,7 @@ struct Line {
     profile: String,
     message_id: String,
     #[serde(default)]
-    event: Value,
+    event: Option<Box<RawValue>>,
 }
 
 /// What becomes of a line.
@@ -54,16 +43,7 @@ enum Fate {
 
 impl<'a> Person<'a> {
     pub(super) fn new(notice: &'a Forget) -> Self {
-        let identifier = |(namespace, value): &(String, String)| {
-            let value = value.trim().to_lowercase();
-            let is_anywhere = value.chars().count() >= ANYWHERE_CHARS_MIN;
-            Identifier { name: folded(namespace), value, is_anywhere }
-        };
-        Self {
-            profiles: &notice.profiles,
-            message_ids: &notice.message_ids,
-            identifiers: notice.identifiers.iter().map(identifier).collect(),
-        }
+        Self { profiles: &notice.profiles, message_ids: &notice.message_ids, names: &notice.names }
     }
 
     fn fate(&self, line: &[u8]) -> Result<Fate, NotOurs> {
@@ -73,34 +53,9 @@ impl<'a> Person<'a> {
         }
         let is_theirs = self.profiles.contains(&line.profile)
             || self.message_ids.contains(&line.message_id)
-            || self.is_in("", &line.event);
+            || line.event.is_some_and(|event| self.names.are_in(event.get()));
         Ok(if is_theirs { Fate::Gone } else { Fate::Kept })
     }
-
-    /// Whether `value`, which has the name `name`, has an identifier of the person in it.
-    fn is_in(&self, name: &str, value: &Value) -> bool {
-        match value {
-            Value::String(text) => self.is(name, text, true),
-            Value::Number(number) => self.is(name, &number.to_string(), false),
-            Value::Array(values) => values.iter().any(|value| self.is_in(name, value)),
-            Value::Object(values) => {
-                values.iter().any(|(name, value)| self.is("", name, true) || self.is_in(name, value))
-            }
-            Value::Null | Value::Bool(_) => false,
-        }
-    }
-
-    fn is(&self, name: &str, text: &str, is_text: bool) -> bool {
-        let text = text.trim().to_lowercase();
-        self.identifiers.iter().any(|identifier| {
-            identifier.value == text && (identifier.is_anywhere && is_text || folded(name) == identifier.name)
-        })
-    }
-}
-
-/// A name without what differs between spellings: `userId`, `user_id` and `User ID` are one.
-fn folded(name: &str) -> String {
-    name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// What a file holds of a person.

@@ -165,8 +165,7 @@ impl Destination for Jsonl {
         BATCH_MAX
     }
 
-    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
-        let notice = notice.get();
+    fn forget(&mut self, notice: &Forget) -> Outcome {
         match notice.kind {
             ForgetKind::Erase => match self.erase(&Person::new(notice)) {
                 Ok(()) => Outcome::Delivered,

@@ -38,24 +38,16 @@ struct Notice<'a> {
     regulation: &'a str,
     profiles: &'a BTreeSet<String>,
     message_ids: &'a BTreeSet<String>,
-    identifiers: Vec<Identifier<'a>>,
-}
-
-#[derive(Serialize)]
-struct Identifier<'a> {
-    namespace: &'a str,
-    value: &'a str,
 }
 
 /// The body of a notice, as JSON.
 pub(super) fn notice(
     destination: &DestinationName,
     sent_at: Timestamp,
-    notice: &Permitted<Forget>,
+    notice: &Forget,
 ) -> Result<Vec<u8>, NotJson> {
-    let Forget { request, regulation, kind, profiles, message_ids, identifiers } = notice.get();
-    let identifiers = identifiers.iter().map(|(namespace, value)| Identifier { namespace, value }).collect();
+    let Forget { request, regulation, kind, profiles, message_ids, .. } = notice;
     let kind = kind.as_str();
-    let body = Notice { kind, destination, sent_at, request, regulation, profiles, message_ids, identifiers };
+    let body = Notice { kind, destination, sent_at, request, regulation, profiles, message_ids };
     serde_json::to_vec(&body).map_err(|_| NotJson)
 }

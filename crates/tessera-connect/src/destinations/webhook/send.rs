@@ -58,7 +58,7 @@ impl Destination for Webhook {
         self.config.batch_max
     }
 
-    fn forget(&mut self, notice: &Permitted<Forget>) -> Outcome {
+    fn forget(&mut self, notice: &Forget) -> Outcome {
         let now = (self.context.now)();
         match map::notice(&self.context.destination, now, notice) {
             Ok(body) => self.post(now, &body, &sign::notice_key(&self.context.destination, notice)),

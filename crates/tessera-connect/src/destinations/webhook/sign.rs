@@ -44,8 +44,8 @@ pub(super) fn idempotency_key(destination: &DestinationName, batch: &[Permitted<
 }
 
 /// The value of `Idempotency-Key` for a notice: one for each request and what it asks for.
-pub(super) fn notice_key(destination: &DestinationName, notice: &Permitted<Forget>) -> String {
-    let Forget { request, kind, .. } = notice.get();
+pub(super) fn notice_key(destination: &DestinationName, notice: &Forget) -> String {
+    let Forget { request, kind, .. } = notice;
     // Batches of events hash an odd number of parts, this is an even one: no batch has the same.
     key(["notice", kind.as_str(), destination.as_str(), request])
 }
