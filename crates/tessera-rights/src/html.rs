@@ -37,13 +37,15 @@ blockquote{margin:1rem 0;padding:.5rem 1rem;border-left:4px solid #888;backgroun
 footer{margin-top:2rem;color:#555;font-size:.85rem}@media print{body{margin:0}}";
 
 /// A page that is being written.
-pub(crate) struct Page {
+#[derive(Debug)]
+pub struct Page {
     out: String,
 }
 
 impl Page {
     /// Begins a page in that language.
-    pub(crate) fn new(language: &str, title: &str) -> Self {
+    #[must_use]
+    pub fn new(language: &str, title: &str) -> Self {
         let (language, title) = (Escaped(language), Escaped(title));
         let out = format!(
             "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -55,17 +57,17 @@ impl Page {
     }
 
     /// A heading below the title.
-    pub(crate) fn heading(&mut self, text: impl Display) {
+    pub fn heading(&mut self, text: impl Display) {
         self.line(format_args!("<h2>{}</h2>", Escaped(text)));
     }
 
     /// A paragraph.
-    pub(crate) fn paragraph(&mut self, text: impl Display) {
+    pub fn paragraph(&mut self, text: impl Display) {
         self.line(format_args!("<p>{}</p>", Escaped(text)));
     }
 
     /// Somebody else's words, in their language.
-    pub(crate) fn quote(&mut self, language: &str, text: &str) {
+    pub fn quote(&mut self, language: &str, text: &str) {
         let paragraphs: String = text
             .split('\n')
             .map(str::trim)
@@ -76,7 +78,7 @@ impl Page {
     }
 
     /// A table of names and values; a row without value is left out.
-    pub(crate) fn facts<'a>(&mut self, rows: impl IntoIterator<Item = (&'a str, String)>) {
+    pub fn facts<'a>(&mut self, rows: impl IntoIterator<Item = (&'a str, String)>) {
         self.line(format_args!("<table>"));
         for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
             self.line(format_args!(
@@ -89,7 +91,7 @@ impl Page {
     }
 
     /// A table with a head.
-    pub(crate) fn table(&mut self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    pub fn table(&mut self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
         let cells = |tag: &str, cells: &[String]| -> String {
             cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", Escaped(cell))).collect()
         };
@@ -102,7 +104,8 @@ impl Page {
     }
 
     /// The page.
-    pub(crate) fn finish(mut self, footer: impl Display) -> String {
+    #[must_use]
+    pub fn finish(mut self, footer: impl Display) -> String {
         self.line(format_args!("<footer>{}</footer>\n</body>\n</html>", Escaped(footer)));
         self.out
     }

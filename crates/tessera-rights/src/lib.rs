@@ -21,6 +21,7 @@ mod wire;
 pub use basis::{BasisNames, basis_names};
 pub use clock::{Calendar, CalendarError, Clock, Deadlines, Term, clock, deadlines};
 pub use effect::{consent_orders, may_be_overruled, portable_purposes};
+pub use html::Page;
 pub use jiff::civil::{Date, Weekday};
 pub use policy_report::{Finding, Severity, Usage, policy_report};
 pub use request::{

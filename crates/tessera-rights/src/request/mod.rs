@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tessera_model::{DestinationName, FragmentId, PurposeName, Timestamp};
+use tessera_policy::IdentityCheck;
 
 pub use apply::apply;
 pub use error::RequestError;
@@ -36,6 +37,18 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// Who it is, in one word.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Person => "person",
+            Self::Agent(name) | Self::Account(name) => name,
+            Self::System => "system",
+        }
+    }
+}
+
 /// How a person showed who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +63,24 @@ pub enum IdentityProof {
     Document,
     /// The agent or controller that passed the request on answers for it.
     VouchedFor,
+}
+
+impl IdentityProof {
+    /// Every way.
+    pub const ALL: [Self; 5] =
+        [Self::SignedIn, Self::ContactPoint, Self::Knowledge, Self::Document, Self::VouchedFor];
+
+    /// Its name in code and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed_in",
+            Self::ContactPoint => "contact_point",
+            Self::Knowledge => "knowledge",
+            Self::Document => "document",
+            Self::VouchedFor => "vouched_for",
+        }
+    }
 }
 
 /// What became of telling one recipient (GDPR Art. 19, 11 CCR 7022(b), LGPD Art. 18(6)).
@@ -207,6 +238,26 @@ impl Request {
     #[must_use]
     pub fn identity_confirmed_at(&self) -> Option<Timestamp> {
         self.first(|action| matches!(action, Action::ConfirmIdentity { .. }))
+    }
+
+    /// That the person has shown who they are, as far as it is on record: what their data may be given out by.
+    #[must_use]
+    pub fn identity_check(&self) -> Option<IdentityCheck> {
+        self.history.iter().find_map(|step| match &step.action {
+            Action::ConfirmIdentity { proof } => {
+                let id = self.opening.id.to_string();
+                IdentityCheck::new(&id, proof.as_str(), step.by.name(), step.at)
+            }
+            Action::Acknowledge
+            | Action::AskIdentity { .. }
+            | Action::Start
+            | Action::Extend { .. }
+            | Action::TellRecipient { .. }
+            | Action::Complete { .. }
+            | Action::Deny { .. }
+            | Action::Cancel { .. }
+            | Action::Expire => None,
+        })
     }
 
     /// When the person was told that it takes longer.
