@@ -142,8 +142,7 @@ fn deed(random: &mut Random, case: &Case, id: usize, now: Millis) -> Deed {
         's' => Deed::Send(event(random, case, id, now)),
         'o' => Deed::Order(order(random, case, id, now)),
         'd' => changed(random, case, now).unwrap_or(Deed::Ask),
-        // A birth date has no event of its own in Tessera: it goes with the last that is known of its owner.
-        'x' if case.purposes.iter().all(|purpose| purpose.minimum_age.is_none()) => Deed::Expire,
+        'x' if can_expire(case) => Deed::Expire,
         'r' => {
             let sent: Vec<Event> = case.steps.iter().filter_map(|step| step.deed.sent()).cloned().collect();
             let again = random.pick(&sent).map(|event| Event { received_at: now, ..event.clone() });
@@ -154,6 +153,12 @@ fn deed(random: &mut Random, case: &Case, id: usize, now: Millis) -> Deed {
         _ if case.has_destinations => Deed::Deliver,
         _ => Deed::Ask,
     }
+}
+
+/// A birth date has no event of its own in Tessera: it goes with the last that is known of its owner. And what waits
+/// in the queue of a destination is asked about when it is sent, not when data expires.
+fn can_expire(case: &Case) -> bool {
+    !case.has_destinations && case.purposes.iter().all(|purpose| purpose.minimum_age.is_none())
 }
 
 impl Deed {
