@@ -17,6 +17,8 @@ mod error;
 mod housekeeping;
 mod item;
 mod line;
+#[cfg(test)]
+mod line_tests;
 mod metrics;
 mod notice;
 mod orders;

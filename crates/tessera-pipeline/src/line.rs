@@ -76,7 +76,7 @@ impl<S: Store> Line<S> {
     }
 
     /// Sends the next rows of the outbox. Returns how many left it.
-    fn outbox(&mut self) -> Result<usize, PipelineError> {
+    pub(crate) fn outbox(&mut self) -> Result<usize, PipelineError> {
         let name = &self.document.name;
         let cursor = self.store.cursor(&self.cursor_name())?.unwrap_or(0);
         let found = rows(self.store.as_ref(), Table::Outbox, name, None, self.destination.batch_max())?;
