@@ -26,6 +26,8 @@ use crate::{CourierOptions, DeadLetter, Mentions, PipelineError};
 
 const IDLE: Duration = Duration::from_millis(50);
 const BARRIER_PAUSE_MILLIS: u64 = 50;
+/// Why a delivery that is recorded did not leave: what was permitted had changed when it was to be sent.
+pub const NOT_SENT: &str = "not sent: the decision changed";
 
 /// What may leave of some rows, and the record of it.
 #[derive(Default)]
@@ -234,7 +236,7 @@ impl<S: Store> Line<S> {
         let is_same =
             self.permit(waiting, is_replay, attempt)?.is_some_and(|again| again.places == leaving.places);
         if !is_same {
-            evidence.append(&outcome(OutcomeStatus::Refused, Some("not sent: the decision changed")))?;
+            evidence.append(&outcome(OutcomeStatus::Refused, Some(NOT_SENT)))?;
             return Ok(None);
         }
         let sent = self.destination.deliver(&leaving.deliveries);

@@ -1,15 +1,17 @@
 //! Reading profiles: the only way from stored rows to something that may leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tessera_model::{
-    FragmentId, HashKey, Identifier, PurposeName, Record, Rules, Timestamp, is_erased, wire,
+    FragmentId, HashKey, Identifier, Purpose, PurposeName, Record, Rules, Timestamp, is_erased, wire,
 };
 use tessera_policy::{Denial, Grant, Permitted};
 use tessera_profile::{
-    Cluster, ConsentView, Folded, Profile, Recent, Row, Subject, View, consents, disclose, fold,
+    Asked, Cluster, ConsentView, Folded, Profile, Reader, Recent, Row, Subject, View, consents, disclose,
+    fold, is_served,
 };
 use tessera_store::{Key, Log, Position, Store, Table};
 
@@ -65,7 +67,7 @@ pub struct ProfilePage {
     pub next: Option<String>,
 }
 
-impl Query<'_> {
+impl<'a> Query<'a> {
     /// The profile of an identifier.
     ///
     /// # Errors
@@ -84,11 +86,48 @@ impl Query<'_> {
     /// # Errors
     /// [`QueryError`].
     pub fn by_id(&self, store: &impl Store, id: FragmentId) -> Result<Permitted<Profile>, QueryError> {
+        Reading { query: self, reader: None }.by_id(store, id)
+    }
+
+    /// Up to `limit` profiles after `after`, in the order of the store, that `filter` holds for.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn list(
+        &self,
+        store: &impl Store,
+        after: Option<&str>,
+        limit: usize,
+        filter: impl Fn(&Profile) -> bool,
+    ) -> Result<ProfilePage, PipelineError> {
+        Reading { query: self, reader: None }.list(store, after, limit, filter)
+    }
+
+    /// The same, for somebody who does not see everything: only purposes and fields of theirs.
+    #[must_use]
+    pub const fn seen_by<'q>(&'q self, reader: Reader<'q>) -> Reading<'q, 'a> {
+        Reading { query: self, reader: Some(reader) }
+    }
+}
+
+/// A query on behalf of somebody.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'q, 'a> {
+    query: &'q Query<'a>,
+    reader: Option<Reader<'q>>,
+}
+
+impl Reading<'_, '_> {
+    /// As [`Query::by_id`].
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn by_id(&self, store: &impl Store, id: FragmentId) -> Result<Permitted<Profile>, QueryError> {
         let (cluster, node) = load_cluster(store, id)?.ok_or(QueryError::NotFound)?;
         self.show(&cluster, node)
     }
 
-    /// Up to `limit` profiles after `after`, in the order of the store, that `filter` holds for.
+    /// As [`Query::list`].
     ///
     /// # Errors
     /// [`PipelineError`].
@@ -126,21 +165,49 @@ impl Query<'_> {
 
     fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
         let folded = fold(cluster, node).ok_or(QueryError::NotFound)?;
+        let purposes = &self.query.rules.purposes;
         let grant = self.grant(cluster, &folded);
-        let subject = Subject { cluster, folded: &folded, purposes: &self.rules.purposes };
-        disclose(subject, &grant, self.view).map_err(|denial| QueryError::Denied {
-            denial,
-            id: folded.id.to_string(),
-            consents: consents(&folded, &self.rules.purposes),
+        let named = match self.query.view.merges {
+            true => self.strangers(cluster, &folded),
+            false => BTreeSet::new(),
+        };
+        let subject = Subject { cluster, folded: &folded, purposes };
+        let asked = Asked { view: self.query.view, reader: self.reader, named: &named };
+        disclose(subject, &grant, asked).map_err(|denial| {
+            let mut consents = consents(&folded, purposes);
+            consents.retain(|purpose, _| self.may_use(purpose));
+            QueryError::Denied { denial, id: folded.id.to_string(), consents }
         })
     }
 
+    /// The nodes of other people in the cluster who may be shown too: a refused or cut link leads to them.
+    fn strangers(&self, cluster: &Cluster, of: &Folded<'_>) -> BTreeSet<usize> {
+        let mut named = BTreeSet::new();
+        for nodes in cluster.graph().components() {
+            let Some(node) = nodes.first().filter(|node| !of.nodes.contains(node)) else { continue };
+            let Some(folded) = fold(cluster, *node) else { continue };
+            let grant = self.grant(cluster, &folded);
+            if !grant.permits().is_empty() && is_served(&folded, &grant) {
+                named.extend(nodes);
+            }
+        }
+        named
+    }
+
+    fn may_use(&self, purpose: &PurposeName) -> bool {
+        self.reader.and_then(|reader| reader.purposes).is_none_or(|granted| granted.contains(purpose))
+    }
+
     fn grant(&self, cluster: &Cluster, folded: &Folded<'_>) -> Grant {
+        let Query { rules, purpose, now, .. } = *self.query;
         let node = folded.nodes.first().copied().unwrap_or_default();
         let fragments = cluster.component(node).map(|(_, fragment)| &fragment.consents);
-        match self.purpose {
-            Some(purpose) => Grant::decide(self.rules.purposes.get(purpose), fragments, self.now),
-            None => Grant::decide(self.rules.purposes.iter(), fragments, self.now),
+        let may_use = |known: &&Arc<Purpose>| self.may_use(&known.document.name);
+        match purpose {
+            Some(purpose) => {
+                Grant::decide(rules.purposes.get(purpose).into_iter().filter(may_use), fragments, now)
+            }
+            None => Grant::decide(rules.purposes.iter().filter(may_use), fragments, now),
         }
     }
 }

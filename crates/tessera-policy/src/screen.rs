@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use tessera_model::{DestinationDocument, Label, Purpose};
+use tessera_model::{DestinationDocument, Label, LabelSet, Purpose};
 
 use crate::screen_pass::Pass;
 use crate::tree::Node;
@@ -25,6 +25,8 @@ pub enum Reason {
     NotNamed,
     /// It has another shape than the tracking API gives it, so nobody can say what is in it.
     Unreadable,
+    /// The reader's role does not see fields with this label.
+    Hidden(Label),
 }
 
 impl fmt::Display for Reason {
@@ -34,6 +36,7 @@ impl fmt::Display for Reason {
             Self::Excepted => f.write_str("the destination's `except` names it"),
             Self::NotNamed => f.write_str("the destination's `fields` do not name it"),
             Self::Unreadable => f.write_str("it has another shape than the tracking API gives it"),
+            Self::Hidden(label) => write!(f, "the reader does not see label `{label}`"),
         }
     }
 }
@@ -70,17 +73,42 @@ impl Screen {
     /// What `destination` may get for `purpose`.
     #[must_use]
     pub fn new(labels: &Labels, purpose: &Purpose, destination: &DestinationDocument) -> Self {
-        let why = |label: Label| {
+        let mut screen = Self::by_label(labels, |label| {
             let label = [label].into_iter().collect();
             labels.forbidden(label, purpose, Some(destination)).map(|why| Reason::Forbidden(Arc::new(why)))
-        };
+        });
+        screen.names_fields = !destination.fields.is_empty();
+        screen.is_open &= destination.fields.is_empty() && destination.except.is_empty();
+        for path in &destination.except {
+            screen.root.slot(path).withhold.get_or_insert(Reason::Excepted);
+        }
+        for path in &destination.fields {
+            screen.root.slot(path).is_named = true;
+        }
+        screen
+    }
+
+    /// What somebody who reads profiles for `purpose` may see, and does not see fields with any of `hidden`.
+    #[must_use]
+    pub fn for_reader(labels: &Labels, purpose: &Purpose, hidden: LabelSet) -> Self {
+        Self::by_label(labels, |label| {
+            if hidden.contains(label) {
+                return Some(Reason::Hidden(label));
+            }
+            let label = [label].into_iter().collect();
+            labels.forbidden(label, purpose, None).map(|why| Reason::Forbidden(Arc::new(why)))
+        })
+    }
+
+    /// Withholds the fields with a label that there is a reason against.
+    fn by_label(labels: &Labels, why: impl Fn(Label) -> Option<Reason>) -> Self {
+        let unknown_identifier = why(Label::I1);
         let mut screen = Self {
             root: Node::default(),
-            unknown_identifier: why(Label::I1),
-            names_fields: !destination.fields.is_empty(),
-            is_open: destination.fields.is_empty() && destination.except.is_empty(),
+            is_open: unknown_identifier.is_none(),
+            unknown_identifier,
+            names_fields: false,
         };
-        screen.is_open &= screen.unknown_identifier.is_none();
         for (path, labels) in labels.known() {
             let reason = labels.keys().find_map(|label| why(*label));
             screen.is_open &= reason.is_none();
@@ -88,12 +116,6 @@ impl Screen {
             if reason.is_some() || path.as_str().starts_with("identifiers.") {
                 screen.root.slot(path).withhold = reason;
             }
-        }
-        for path in &destination.except {
-            screen.root.slot(path).withhold.get_or_insert(Reason::Excepted);
-        }
-        for path in &destination.fields {
-            screen.root.slot(path).is_named = true;
         }
         screen
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tessera_model::{FieldPath, PurposeName, Rules};
+use tessera_model::{FieldPath, Label, PurposeName, Rules};
 
 use crate::fixture::rules;
 use crate::{Labels, Reason, Screen};
@@ -344,5 +344,23 @@ proptest! {
         let mut came = written.text.chars();
         prop_assert!(screened.json.chars().all(|c| came.any(|other| other == c)));
         prop_assert!(screened.withheld.is_empty() || screened.json.len() < written.text.len());
+    }
+}
+
+#[test]
+fn a_reader_sees_what_the_role_sees_and_the_purpose_may_use() {
+    let purpose = json!({"kind": "Purpose", "name": "p", "basis": "contract"});
+    let diagnosis = json!({"kind": "Field", "name": "traits.diagnosis", "labels": ["special"]});
+    let rules = rules(&[purpose, diagnosis]);
+    let purpose = Arc::clone(rules.purposes.get(&PurposeName::parse("p").unwrap()).unwrap());
+    let event = r#"{"userId":"u","traits":{"email":"a@x.org","plan":1,"diagnosis":"flu"}}"#;
+    for (hidden, expected) in [
+        (&[][..], r#"{"userId":"u","traits":{"email":"a@x.org","plan":1}}"#),
+        (&[Label::I1], r#"{"traits":{"plan":1}}"#),
+        (&[Label::I2], r#"{"userId":"u","traits":{"email":"a@x.org","plan":1}}"#),
+    ] {
+        let hidden = hidden.iter().copied().collect();
+        let screened = Screen::for_reader(&Labels::new(&rules), &purpose, hidden);
+        assert_eq!(screened.screen(event).json, expected, "{hidden:?}");
     }
 }

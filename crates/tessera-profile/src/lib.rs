@@ -21,6 +21,6 @@ pub use held::{Held, HeldKind};
 pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
 pub use traits::{Assertion, TraitEntry, Traits};
 pub use view::{
-    AccountView, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile, Provenance,
-    Subject, SubscriptionView, View, consents, disclose, subscriptions,
+    AccountView, Asked, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile,
+    Provenance, Reader, Shown, Subject, SubscriptionView, View, consents, disclose, is_served, subscriptions,
 };

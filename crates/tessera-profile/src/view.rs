@@ -1,15 +1,16 @@
 //! What leaves: the profile as the API shows it, built only from parts that a decision covers.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_identity::Linked;
 use tessera_model::{
-    ConsentStatus, DataCategory, Expression, Party, PurposeName, Purposes, SourceName, SubscriptionState,
-    Timestamp,
+    ConsentStatus, DataCategory, Expression, LabelSet, Party, PurposeName, PurposeSet, Purposes, SourceName,
+    SubscriptionState, Timestamp,
 };
-use tessera_policy::{Denial, Grant, Permitted};
+use tessera_policy::{Denial, Grant, Labels, Permit, Permitted};
 
 use crate::{Basis, Cluster, Folded, Recent};
 
@@ -24,12 +25,44 @@ pub struct View {
     pub merges: bool,
 }
 
+/// Which fields somebody may see, whatever a decision permits.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    /// The labels and policies of the workspace: what a purpose may not use is not shown for it.
+    pub labels: &'a Labels,
+    /// Fields with any of these are not shown.
+    pub hidden: LabelSet,
+    /// Consents for other purposes than these are not shown; `None`: all are.
+    pub purposes: Option<&'a BTreeSet<PurposeName>>,
+}
+
+/// What is asked for, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Which parts.
+    pub view: View,
+    /// Who; `None`: one who sees all fields.
+    pub reader: Option<Reader<'a>>,
+    /// Nodes of the cluster that are other people, and may be named all the same.
+    pub named: &'a BTreeSet<usize>,
+}
+
+/// What was shown of a profile: for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Paths of the fields: `traits.email`, `identifiers.phone`, `events`.
+    pub fields: BTreeSet<String>,
+    /// For each at least one purpose that permits it.
+    pub purposes: BTreeSet<PurposeName>,
+}
+
 /// One identifier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct IdentifierView {
     /// Its namespace.
     pub namespace: String,
-    /// Its normalised value.
+    /// Its normalised value; empty, and left out, where the reader does not see it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub value: String,
 }
 
@@ -178,6 +211,12 @@ pub struct Profile {
     /// Where the latest events stand in the log; the server reads them from there.
     #[serde(skip)]
     pub recent: Vec<Recent>,
+    /// For each of `recent`, the purposes that permit it.
+    #[serde(skip)]
+    pub recent_purposes: Vec<Vec<PurposeName>>,
+    /// What is in it, and why.
+    #[serde(skip)]
+    pub shown: Shown,
 }
 
 /// A folded profile, and what is needed to name its parts.
@@ -191,41 +230,116 @@ pub struct Subject<'a> {
     pub purposes: &'a Purposes,
 }
 
+/// What may be shown of one profile to one reader, and the list of what was.
+struct Sight<'a> {
+    grant: &'a Grant,
+    purposes: &'a Purposes,
+    asked: Asked<'a>,
+    shown: RefCell<Shown>,
+}
+
+impl Sight<'_> {
+    /// Whether the field at `path` is shown, of which `covers` says what permits it. Takes it down if so.
+    fn shows(&self, path: &str, covers: impl Fn(&Permit) -> bool) -> bool {
+        let labels = self.asked.reader.map(|reader| (reader, reader.labels.labels_within(path)));
+        let is_hidden = labels.is_some_and(|(reader, labels)| !labels.and(reader.hidden).is_empty());
+        let may_use = |permit: &Permit| match labels {
+            None => true,
+            Some((_, labels)) if labels.is_empty() => true,
+            Some((reader, labels)) => self
+                .purposes
+                .get(permit.purpose())
+                .is_some_and(|purpose| reader.labels.forbidden(labels, purpose, None).is_none()),
+        };
+        if is_hidden {
+            return false;
+        }
+        let permit = self.grant.permits().iter().find(|permit| covers(permit) && may_use(permit));
+        if let Some(permit) = permit {
+            let mut shown = self.shown.borrow_mut();
+            if !shown.fields.contains(path) {
+                shown.fields.insert(path.to_owned());
+            }
+            if !shown.purposes.contains(permit.purpose()) {
+                shown.purposes.insert(permit.purpose().clone());
+            }
+        }
+        permit.is_some()
+    }
+
+    /// Whether a value with that basis is shown.
+    fn shows_based(&self, path: &str, basis: Option<&Basis>, at: Timestamp) -> bool {
+        basis.is_some_and(|basis| self.shows(path, |permit| permit.covers(basis.purposes, at)))
+    }
+
+    /// The identifier, without its value if the reader does not see that.
+    fn shown_identifier(&self, mut identifier: IdentifierView) -> IdentifierView {
+        if !self.shows(&format!("identifiers.{}", identifier.namespace), |_| true) {
+            identifier.value.clear();
+        }
+        identifier
+    }
+
+    fn covering(&self, purposes: PurposeSet, at: Timestamp) -> Vec<PurposeName> {
+        let covering = self.grant.permits().iter().filter(|permit| permit.covers(purposes, at));
+        covering.map(|permit| permit.purpose().clone()).collect()
+    }
+}
+
 /// Builds what the reader may see of a profile: parts that serve a purpose which `grant` permits, and no other.
 ///
 /// # Errors
 /// Why nothing at all may be seen.
-pub fn disclose(subject: Subject<'_>, grant: &Grant, view: View) -> Result<Permitted<Profile>, Denial> {
+pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result<Permitted<Profile>, Denial> {
     let Subject { cluster, folded, purposes } = subject;
-    let is_served = folded.traits.values().any(|((_, word), basis)| covered(grant, *basis, word.at))
-        || folded.events.iter().any(|(event, basis)| covered(grant, *basis, event.last_at))
-        || (folded.recent.is_empty() && folded.traits.is_empty());
-    if !is_served {
+    if !is_served(folded, grant) {
         return Err(grant.denials().values().min().copied().unwrap_or(Denial::NotServed));
     }
-    grant.seal(|grant| Profile {
-        id: folded.id.to_string(),
-        identifiers: identifiers(cluster, folded),
-        traits: traits(folded, grant),
-        consents: consents(folded, purposes),
-        is_restricted: is_restricted(folded),
-        subscriptions: subscriptions(cluster, folded),
-        accounts: accounts(folded, grant),
-        first_seen_at: folded.first_seen_at,
-        last_seen_at: folded.last_seen_at,
-        provenance: view.provenance.then(|| provenance(folded, grant, purposes)),
-        event_counts: view.events.then(|| event_counts(folded, grant)),
-        merges: view.merges.then(|| merges(cluster, folded)),
-        recent: match view.events {
-            true => folded
-                .recent
-                .iter()
-                .filter(|(recent, basis)| covered(grant, *basis, recent.at))
-                .map(|(recent, _)| *recent)
-                .collect(),
-            false => Vec::new(),
-        },
+    let view = asked.view;
+    grant.seal(|grant| {
+        let sight = Sight { grant, purposes, asked, shown: RefCell::default() };
+        let mut profile = Profile {
+            id: folded.id.to_string(),
+            identifiers: identifiers(cluster, folded, &sight),
+            traits: traits(folded, &sight),
+            consents: consents(folded, purposes),
+            is_restricted: is_restricted(folded),
+            subscriptions: subscriptions(cluster, folded),
+            accounts: accounts(folded, &sight),
+            first_seen_at: folded.first_seen_at,
+            last_seen_at: folded.last_seen_at,
+            provenance: view.provenance.then(|| provenance(folded, &sight)),
+            event_counts: view.events.then(|| event_counts(folded, &sight)),
+            merges: view.merges.then(|| merges(cluster, folded, &sight)),
+            recent: Vec::new(),
+            recent_purposes: Vec::new(),
+            shown: Shown::default(),
+        };
+        profile.consents.retain(|purpose, _| {
+            asked.reader.and_then(|reader| reader.purposes).is_none_or(|known| known.contains(purpose))
+        });
+        for one in &mut profile.subscriptions {
+            one.contact = sight.shown_identifier(one.contact.clone());
+        }
+        for (recent, basis) in folded.recent.iter().filter(|_| view.events) {
+            if sight.shows_based("events", *basis, recent.at) {
+                let purposes = basis.map(|basis| sight.covering(basis.purposes, recent.at));
+                profile.recent.push(*recent);
+                profile.recent_purposes.push(purposes.unwrap_or_default());
+            }
+        }
+        profile.shown = sight.shown.into_inner();
+        profile.shown.fields.extend(profile.consents.keys().map(|purpose| format!("consents.{purpose}")));
+        profile
     })
+}
+
+/// Whether a permitted purpose covers anything of the profile.
+#[must_use]
+pub fn is_served(folded: &Folded<'_>, grant: &Grant) -> bool {
+    folded.traits.values().any(|((_, word), basis)| covered(grant, *basis, word.at))
+        || folded.events.iter().any(|(event, basis)| covered(grant, *basis, event.last_at))
+        || (folded.recent.is_empty() && folded.traits.is_empty())
 }
 
 /// What was said about each purpose. Shown whatever was decided: it is the proof of the decision.
@@ -270,8 +384,9 @@ pub fn subscriptions(cluster: &Cluster, folded: &Folded<'_>) -> Vec<Subscription
 }
 
 /// By namespace and value: the order of the nodes is that of arrival, which must not show.
-fn identifiers(cluster: &Cluster, folded: &Folded<'_>) -> Vec<IdentifierView> {
-    let mut found: Vec<_> = folded.nodes.iter().filter_map(|node| identifier(cluster, *node)).collect();
+fn identifiers(cluster: &Cluster, folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<IdentifierView> {
+    let found = folded.nodes.iter().filter_map(|node| identifier(cluster, *node));
+    let mut found: Vec<_> = found.map(|identifier| sight.shown_identifier(identifier)).collect();
     found.sort();
     found
 }
@@ -288,10 +403,9 @@ fn identifier(cluster: &Cluster, node: usize) -> Option<IdentifierView> {
     })
 }
 
-fn traits(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Box<RawValue>> {
-    let visible = folded.traits.iter().filter(|(_, ((_, word), basis))| covered(grant, *basis, word.at));
-    visible
-        .filter(|(_, ((entry, _), _))| entry.value.as_ref() != "null")
+fn traits(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, Box<RawValue>> {
+    let told = folded.traits.iter().filter(|(_, ((entry, _), _))| entry.value.as_ref() != "null");
+    told.filter(|(name, ((_, word), basis))| sight.shows_based(&format!("traits.{name}"), *basis, word.at))
         .filter_map(|(name, ((entry, _), _))| {
             let value = RawValue::from_string(entry.value.to_string()).ok()?;
             Some(((*name).to_owned(), value))
@@ -299,19 +413,20 @@ fn traits(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, Box<RawValue>>
         .collect()
 }
 
-fn accounts(folded: &Folded<'_>, grant: &Grant) -> Vec<AccountView> {
+fn accounts(folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<AccountView> {
     let mut accounts: Vec<AccountView> = Vec::new();
     for (membership, basis) in &folded.memberships {
         let is_known = accounts.iter().any(|known| known.account_id == membership.value.as_ref());
-        if covered(grant, *basis, membership.since) && !is_known {
+        if !is_known && sight.shows_based("identifiers.account_id", *basis, membership.since) {
             accounts.push(AccountView { account_id: membership.value.to_string(), since: membership.since });
         }
     }
     accounts
 }
 
-fn provenance(folded: &Folded<'_>, grant: &Grant, purposes: &Purposes) -> BTreeMap<String, Provenance> {
-    let words = folded.traits.iter().filter(|(_, ((_, word), basis))| covered(grant, *basis, word.at));
+fn provenance(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, Provenance> {
+    let shows = |name: &str, basis, at| sight.shows_based(&format!("traits.{name}"), basis, at);
+    let words = folded.traits.iter().filter(|(name, ((_, word), basis))| shows(name, *basis, word.at));
     words
         .filter_map(|(name, ((_, assertion), basis))| {
             let basis = (*basis)?;
@@ -321,17 +436,17 @@ fn provenance(folded: &Folded<'_>, grant: &Grant, purposes: &Purposes) -> BTreeM
                 source: basis.source.clone(),
                 party: basis.party,
                 category: basis.category,
-                purposes: purposes.names_of(basis.purposes).cloned().collect(),
+                purposes: sight.purposes.names_of(basis.purposes).cloned().collect(),
             };
             Some(((*name).to_owned(), provenance))
         })
         .collect()
 }
 
-fn event_counts(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, EventCountView> {
+fn event_counts(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, EventCountView> {
     let mut counts: BTreeMap<String, EventCountView> = BTreeMap::new();
     for (event, basis) in &folded.events {
-        if !covered(grant, *basis, event.last_at) {
+        if !sight.shows_based("event_counts", *basis, event.last_at) {
             continue;
         }
         counts
@@ -350,7 +465,15 @@ fn event_counts(folded: &Folded<'_>, grant: &Grant) -> BTreeMap<String, EventCou
     counts
 }
 
-fn merges(cluster: &Cluster, folded: &Folded<'_>) -> Vec<EdgeView> {
+fn merges(cluster: &Cluster, folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<EdgeView> {
+    // A refused or cut link leads to somebody else.
+    let end = |node: usize| {
+        let mut end = sight.shown_identifier(identifier(cluster, node)?);
+        if !folded.nodes.contains(&node) && !sight.asked.named.contains(&node) {
+            end.value.clear();
+        }
+        Some(end)
+    };
     let touches = |node: usize| folded.nodes.contains(&node);
     let edges =
         cluster.graph().edges().iter().filter(|edge| touches(edge.ends().0) || touches(edge.ends().1));
@@ -363,7 +486,7 @@ fn merges(cluster: &Cluster, folded: &Folded<'_>) -> Vec<EdgeView> {
                 message_id: evidence.message.to_string(),
                 source: evidence.source.clone(),
             });
-            let (a, b) = (identifier(cluster, a)?, identifier(cluster, b)?);
+            let (a, b) = (end(a)?, end(b)?);
             let (a, b) = if a <= b { (a, b) } else { (b, a) };
             Some(EdgeView { a, b, linked: edge.linked(), evidence: evidence.collect() })
         })

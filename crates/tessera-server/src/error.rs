@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tessera_evidence::EvidenceError;
 use tessera_model::{Problem, PurposeName, RejectCode};
 use tessera_pipeline::PipelineError;
 use tessera_policy::Denial;
@@ -30,6 +31,10 @@ pub(crate) enum ApiError {
     Role { role: Role, action: Action },
     #[error("this role looks people up by an identifier only")]
     NeedsIdentifier,
+    #[error("the role `{}` does not see the field `{field}`", role.as_str())]
+    Hidden { role: Role, field: String },
+    #[error("the account was not granted purpose `{purpose}`")]
+    NotGranted { purpose: PurposeName },
     #[error("too many failed attempts")]
     LockedOut { seconds: u64 },
     #[error("too many requests in a short time")]
@@ -76,6 +81,8 @@ pub(crate) enum ApiError {
     Log(Arc<LogError>),
     #[error("cannot read what is stored")]
     Pipeline(#[from] PipelineError),
+    #[error("nothing was answered, for it could not be recorded or looked up in the evidence ledger")]
+    Evidence(#[from] EvidenceError),
 }
 
 fn count(problems: usize) -> String {
@@ -139,13 +146,20 @@ impl ApiError {
             Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
             // Segment's clients honour `Retry-After` on 429 only, and count a 503 as a failed try.
             Self::Overloaded | Self::LockedOut { .. } | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Stopping | Self::NotYet | Self::NotReady { .. } | Self::Log(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Stopping
+            | Self::NotYet
+            | Self::NotReady { .. }
+            | Self::Log(_)
+            | Self::Evidence(EvidenceError::Append { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Evidence(EvidenceError::NoEntries { .. }) => StatusCode::NOT_FOUND,
             Self::NotReplayable { .. } => StatusCode::CONFLICT,
-            Self::Internal | Self::Pipeline(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::Pipeline(_) | Self::Evidence(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Rejected { status, .. } => *status,
-            Self::Denied { .. } | Self::Role { .. } | Self::NeedsIdentifier => StatusCode::FORBIDDEN,
+            Self::Denied { .. }
+            | Self::Role { .. }
+            | Self::NeedsIdentifier
+            | Self::Hidden { .. }
+            | Self::NotGranted { .. } => StatusCode::FORBIDDEN,
             Self::Workspace(_) | Self::Account { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
@@ -162,6 +176,8 @@ impl ApiError {
             Self::Account { .. } => "TES-A006",
             Self::NoAccount => "TES-A007",
             Self::NeedsIdentifier => "TES-A008",
+            Self::Hidden { .. } => "TES-A009",
+            Self::NotGranted { .. } => "TES-A010",
             Self::BadRequest { .. } | Self::Broken => "TES-H003",
             Self::NotFound { .. } => "TES-H004",
             Self::NoSuchPath => "TES-H005",
@@ -179,6 +195,7 @@ impl ApiError {
             Self::Workspace(_) => Problem::CODE,
             Self::Log(error) => error.code(),
             Self::Pipeline(error) => error.code(),
+            Self::Evidence(error) => error.code(),
         }
     }
 
@@ -190,6 +207,8 @@ impl ApiError {
             Self::Expired => "ask an admin for a new token: `tessera access rotate NAME`",
             Self::Role { .. } => "ask an admin for another role; docs/reference/roles.md says what each may do",
             Self::NeedsIdentifier => "ask for `namespace:value`, as the person gave it",
+            Self::Hidden { .. } => "ask without it, or ask an admin to grant the account its label",
+            Self::NotGranted { .. } => "ask for a purpose that the account has: `tessera access whoami` lists them",
             Self::LockedOut { .. } => "wait for the seconds in `Retry-After`; it gets longer each time",
             Self::TooFast { .. } => "wait for the seconds in `Retry-After`, then send more slowly",
             Self::Account { hint, .. } => hint,
@@ -213,6 +232,7 @@ impl ApiError {
             Self::Workspace(_) => "correct the documents named in `problems`; nothing was changed",
             Self::Log(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
+            Self::Evidence(error) => error.hint(),
         }
         .to_owned()
     }
@@ -221,7 +241,7 @@ impl ApiError {
     const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Overloaded | Self::Stopping | Self::NotYet => Some(1),
-            Self::Log(_) | Self::NotReady { .. } => Some(5),
+            Self::Log(_) | Self::NotReady { .. } | Self::Evidence(EvidenceError::Append { .. }) => Some(5),
             Self::LockedOut { seconds } | Self::TooFast { seconds } => Some(*seconds),
             Self::WriteKey
             | Self::AdminToken
@@ -229,6 +249,9 @@ impl ApiError {
             | Self::Expired
             | Self::Role { .. }
             | Self::NeedsIdentifier
+            | Self::Hidden { .. }
+            | Self::NotGranted { .. }
+            | Self::Evidence(_)
             | Self::Account { .. }
             | Self::NoAccount
             | Self::BadRequest { .. }
@@ -251,6 +274,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Pipeline(error) = &self {
+            tracing::error!(code = error.code(), hint = error.hint(), "cannot serve a request: {error}");
+        }
+        if let Self::Evidence(error) = &self {
             tracing::error!(code = error.code(), hint = error.hint(), "cannot serve a request: {error}");
         }
         let (status, retry_after) = (self.status(), self.retry_after());

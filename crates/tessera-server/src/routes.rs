@@ -10,7 +10,10 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
-use crate::api::{destinations, live, profiles, reject_replay, rejects, simulate, split, totals, workspace};
+use crate::api::{
+    breach, destinations, evidence, live, profiles, records, reject_replay, rejects, simulate, split, totals,
+    why, workspace,
+};
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
 use crate::shared::{App, Parts, Shared};
@@ -137,7 +140,20 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .post("/api/v1/destinations/{name}/replay", May(ReplayDeadLetters), destinations::replay::<L, S>)
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(table)
+    accounts(evidence_routes(table))
+}
+
+fn evidence_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ExportEvidence, ReadEvidence, ReadWorkspace};
+    use Need::Action as May;
+    table
+        .get("/api/v1/evidence", May(ReadEvidence), evidence::list::<L, S>)
+        .get("/api/v1/evidence/head", May(ReadEvidence), evidence::head::<L, S>)
+        .get("/api/v1/evidence/why", May(ReadEvidence), why::why::<L, S>)
+        .get("/api/v1/evidence/export", May(ExportEvidence), evidence::export::<L, S>)
+        .get("/api/v1/breach", May(ReadEvidence), breach::show::<L, S>)
+        .get("/api/v1/policy-report", May(ReadEvidence), records::policies::<L, S>)
+        .get("/api/v1/records", May(ReadWorkspace), records::show::<L, S>)
 }
 
 fn accounts<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

@@ -11,6 +11,7 @@ use tessera_model::{BATCH_BYTES_MAX, HashKey, Operation, Record, Rules, Secret};
 use tessera_pipeline::{
     Appender, Courier, Housekeeping, Notice, Parsed, PipelineMetrics, Progress, Submission,
 };
+use tessera_policy::Labels;
 use tessera_store::{Clock, Log, Position, Store};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
@@ -96,6 +97,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) workspace: Arc<tokio::sync::Mutex<()>>,
     pub(crate) lists: Semaphore,
     pub(crate) access: Access,
+    /// The labels of fields, compiled for one version of the workspace.
+    labels: ArcSwap<(u64, Arc<Labels>)>,
 }
 
 pub(crate) type App<L, S> = Arc<Shared<L, S>>;
@@ -103,6 +106,7 @@ pub(crate) type App<L, S> = Arc<Shared<L, S>>;
 impl<L: Log, S: Store> Shared<L, S> {
     pub(crate) fn new(parts: Parts<L, S>) -> App<L, S> {
         let access = Access::new(&parts.access);
+        let rules = parts.rules.load_full();
         Arc::new(Self {
             parts,
             http: HttpCounters::default(),
@@ -112,7 +116,19 @@ impl<L: Log, S: Store> Shared<L, S> {
             workspace: Arc::new(tokio::sync::Mutex::new(())),
             lists: Semaphore::new(LISTS_MAX),
             access,
+            labels: ArcSwap::from_pointee((rules.version, Arc::new(Labels::new(&rules)))),
         })
+    }
+
+    /// The labels of the fields of the workspace.
+    pub(crate) fn labels(&self, rules: &Rules) -> Arc<Labels> {
+        let known = self.labels.load();
+        if known.0 == rules.version {
+            return Arc::clone(&known.1);
+        }
+        let labels = Arc::new(Labels::new(rules));
+        self.labels.store(Arc::new((rules.version, Arc::clone(&labels))));
+        labels
     }
 
     /// What an ingest body may be.

@@ -41,6 +41,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
             "tessera-store",
             "tessera-connect",
             "tessera-evidence",
+            "tessera-rights",
             "tessera-pipeline",
         ],
     ),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tessera_model::{Document, Label, LabelSet, PurposeName, PurposeSet, Purposes, Secret};
+use tessera_model::{Document, Label, LabelSet, PurposeName, Secret};
 
 use super::role::{Action, Role, allows};
 
@@ -63,12 +63,6 @@ impl Viewer {
         self.purposes.as_ref().is_none_or(|granted| granted.contains(purpose))
     }
 
-    /// The numbers of the purposes that it sees data for; `None`: all.
-    pub(crate) fn purpose_set(&self, declared: &Purposes) -> Option<PurposeSet> {
-        let granted = self.purposes.as_ref()?;
-        Some(granted.iter().filter_map(|name| declared.get(name)).map(|purpose| purpose.id).collect())
-    }
-
     /// Whether it sees fields with `label`.
     pub(crate) fn may_see(&self, label: Label) -> bool {
         match self.role {
@@ -76,6 +70,11 @@ impl Viewer {
             Role::Marketer | Role::Analyst => label != Label::I1 || self.labels.contains(label),
             Role::Auditor => false,
         }
+    }
+
+    /// The labels of the fields that it does not see.
+    pub(crate) fn hidden(&self) -> LabelSet {
+        Label::ALL.iter().copied().filter(|label| !self.may_see(*label)).collect()
     }
 
     /// Whether it sees identifiers.

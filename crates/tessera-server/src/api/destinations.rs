@@ -1,19 +1,22 @@
 //! How destinations are doing, and their dead letters.
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
+use axum::{Extension, Json};
 use serde::Serialize;
 use tessera_model::{DestinationName, Rules};
 use tessera_pipeline::{
     DeadLetter, DestinationStatus, dead_letters as read_dead_letters, replay_dead_letters,
 };
+use tessera_profile::Shown;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::Params;
+use super::disclosure::Look;
 use super::profiles::path;
+use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
 
@@ -99,7 +102,7 @@ pub(crate) struct DeadLetterList {
     dead_letters: Vec<DeadLetterAnswer>,
 }
 
-/// Deliveries that were given up, oldest first.
+/// Deliveries that were given up, oldest first. Recorded in the evidence ledger before they leave.
 #[utoipa::path(
     get, path = "/api/v1/destinations/{name}/dead-letters", tag = "destinations",
     params(
@@ -114,6 +117,7 @@ pub(crate) struct DeadLetterList {
 )]
 pub(crate) async fn dead_letters<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     name: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<DeadLetterList>, ApiError> {
@@ -123,6 +127,11 @@ pub(crate) async fn dead_letters<L: Log, S: Store>(
     params.finish("limit")?;
     blocking(move || {
         let letters = read_dead_letters(app.parts.store.as_ref(), &name, limit)?;
+        let fields = ["call", "message_id", "timestamp"].map(str::to_owned).into();
+        let shown = Shown { fields, ..Shown::default() };
+        let route = "GET /api/v1/destinations/{name}/dead-letters";
+        let look = Look { viewer: &viewer, route, subject: None };
+        app.record(look, letters.iter().map(|letter| (letter.row.owner, shown.clone())))?;
         Ok(Json(DeadLetterList { dead_letters: letters.into_iter().map(show).collect() }))
     })
     .await

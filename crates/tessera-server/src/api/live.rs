@@ -1,4 +1,5 @@
-//! What happens, as it happens: a stream of server-sent events for people who watch. Holds no personal data.
+//! What happens, as it happens: a stream of server-sent events for people who watch. Holds no personal data in clear.
+//! Who does not see everything is told how much happens, and not to whom.
 //!
 //! A stream ends when accounts change, for its reader may be one who has lost access.
 //! Nothing waits for a reader: one who lags is told how many it missed and goes on.
@@ -16,6 +17,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use tessera_pipeline::Notice;
 use tessera_store::{Log, Store};
 use tokio_stream::Stream;
@@ -33,7 +35,8 @@ const KINDS: [&str; 7] = ["accepted", "rejected", "denied", "duplicate", "merged
 
 /// Events as they are accepted, rejected, denied; profiles as they are merged and split.
 ///
-/// Each is `event: KIND` and `data: JSON`. The stream ends when accounts change: ask again. `event: lagged` says how many were missed.
+/// Each is `event: KIND` and `data: JSON`. An account that does not see identifiers, or not every purpose, gets counts
+/// alone: `data: {"kind":"accepted","count":12}`. The stream ends when accounts change: ask again. `event: lagged` says how many were missed.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "system",
     params(("kind" = Option<String>, Query,
@@ -60,6 +63,7 @@ pub(crate) async fn live<L: Log, S: Store>(
         }),
         None => Box::pin(std::future::pending()),
     };
+    let is_counted = !viewer.sees_identifiers() || viewer.purposes.is_some();
     let mut changed = app.access.changed.subscribe();
     let stopped = Box::pin(async move {
         tokio::select! {
@@ -68,6 +72,7 @@ pub(crate) async fn live<L: Log, S: Store>(
         }
     });
     let stream = Live {
+        is_counted,
         notices: BroadcastStream::new(app.parts.notices.subscribe()),
         kinds,
         pending: VecDeque::new(),
@@ -92,7 +97,15 @@ fn parse_kinds(text: &str) -> Result<Vec<&'static str>, ApiError> {
         .collect()
 }
 
+/// How often something happened, for those who may not know to whom.
+#[derive(Serialize)]
+struct Count {
+    kind: &'static str,
+    count: usize,
+}
+
 struct Live {
+    is_counted: bool,
     notices: BroadcastStream<Arc<Vec<Notice>>>,
     kinds: Option<Vec<&'static str>>,
     pending: VecDeque<Event>,
@@ -101,13 +114,24 @@ struct Live {
 
 impl Live {
     fn take(&mut self, notices: &[Notice]) {
-        for notice in notices {
-            let kind = kind(notice);
-            if self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)) {
-                match Event::default().event(kind).json_data(notice) {
-                    Ok(event) => self.pending.push_back(event),
-                    Err(error) => tracing::error!("cannot write a notice: {error}"),
-                }
+        let is_wanted = |kind| self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind));
+        let events: Vec<_> = if self.is_counted {
+            let counts = KINDS.into_iter().filter(|kind| is_wanted(*kind)).map(|wanted| Count {
+                kind: wanted,
+                count: notices.iter().filter(|notice| kind(notice) == wanted).count(),
+            });
+            counts
+                .filter(|one| one.count > 0)
+                .map(|one| Event::default().event(one.kind).json_data(&one))
+                .collect()
+        } else {
+            let wanted = notices.iter().filter(|notice| is_wanted(kind(notice)));
+            wanted.map(|notice| Event::default().event(kind(notice)).json_data(notice)).collect()
+        };
+        for event in events {
+            match event {
+                Ok(event) => self.pending.push_back(event),
+                Err(error) => tracing::error!("cannot write a notice: {error}"),
             }
         }
     }

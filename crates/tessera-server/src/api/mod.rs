@@ -3,16 +3,23 @@
 //! Invariant: nothing here is served but through [`crate::access::guard`]; a profile leaves only as
 //! [`tessera_policy::Permitted`].
 
+pub(crate) mod breach;
 pub(crate) mod destinations;
+pub(crate) mod disclosure;
+pub(crate) mod evidence;
+mod evidence_export;
 pub(crate) mod live;
 pub(crate) mod profile_answer;
+mod profile_events;
 pub(crate) mod profiles;
+pub(crate) mod records;
 pub(crate) mod reject_replay;
 pub(crate) mod rejects;
 pub(crate) mod simulate;
 pub(crate) mod simulate_answer;
 pub(crate) mod split;
 pub(crate) mod totals;
+pub(crate) mod why;
 pub(crate) mod workspace;
 
 use axum::extract::{Query, Request};
@@ -67,7 +74,16 @@ impl Params {
 
     /// Refuses what nobody took.
     pub(crate) fn finish(self, known: &str) -> Result<(), ApiError> {
-        match self.0.first() {
+        Self::unknown(self.0.first(), known)
+    }
+
+    /// Refuses these.
+    pub(crate) fn refuse(&self, names: &[&str], known: &str) -> Result<(), ApiError> {
+        Self::unknown(self.0.iter().find(|(name, _)| names.contains(&name.as_str())), known)
+    }
+
+    fn unknown(pair: Option<&(String, String)>, known: &str) -> Result<(), ApiError> {
+        match pair {
             None => Ok(()),
             Some((name, _)) => {
                 let name: String = name.chars().take(80).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tessera_model::{PurposeName, SourceName, Timestamp};
+use tessera_model::{PurposeName, SourceName};
 use tessera_policy::{Denial, Permitted};
 use tessera_profile::{
     AccountView, ConsentView, EdgeView, EventCountView, IdentifierView, Profile, Provenance,
@@ -22,7 +22,10 @@ pub(crate) struct ProfileAnswer {
     /// Value by name.
     #[schema(value_type = Object)]
     traits: BTreeMap<String, Box<RawValue>>,
-    /// What was said about each purpose. Shown whatever was decided: it is the proof of the decision.
+    /// Whether the person's data is restricted (GDPR Art. 18): kept, and not used. Absent if not.
+    #[serde(skip_serializing_if = "is_false")]
+    is_restricted: bool,
+    /// What was said about each purpose that the account was granted. Shown whatever was decided: it is the proof of the decision.
     #[schema(value_type = std::collections::BTreeMap<String, ConsentShape>)]
     consents: BTreeMap<PurposeName, ConsentView>,
     /// The accounts it belongs to.
@@ -63,9 +66,13 @@ pub(crate) struct EventAnswer {
     /// Which source sent it.
     #[schema(value_type = String)]
     pub(crate) source: SourceName,
-    /// The event as it was sent.
-    #[schema(value_type = Object)]
-    pub(crate) event: Box<RawValue>,
+    /// The event as it was sent, without the fields that are withheld. Only for those who see identifiers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) event: Option<Box<RawValue>>,
+    /// The fields that were taken out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) withheld: Vec<String>,
 }
 
 /// One identifier.
@@ -74,8 +81,8 @@ pub(crate) struct EventAnswer {
 pub(crate) struct IdentifierShape {
     /// Its namespace: `email`.
     namespace: String,
-    /// Its normalised value.
-    value: String,
+    /// Its normalised value; absent where the account does not see it.
+    value: Option<String>,
 }
 
 /// Where a person stands on a purpose.
@@ -107,6 +114,7 @@ impl ProfileAnswer {
     pub(crate) fn permitted(profile: Permitted<Profile>) -> Self {
         let profile = profile.into_inner();
         Self {
+            is_restricted: profile.is_restricted,
             id: profile.id,
             identifiers: profile.identifiers,
             traits: profile.traits,
@@ -126,6 +134,7 @@ impl ProfileAnswer {
     pub(crate) fn denied(id: String, consents: BTreeMap<PurposeName, ConsentView>, denial: Denial) -> Self {
         Self {
             id,
+            is_restricted: denial == Denial::Restricted,
             identifiers: Vec::new(),
             traits: BTreeMap::new(),
             consents,
@@ -141,13 +150,7 @@ impl ProfileAnswer {
     }
 }
 
-impl EventAnswer {
-    pub(crate) fn new(
-        at: Timestamp,
-        received_at: Timestamp,
-        source: SourceName,
-        event: Box<RawValue>,
-    ) -> Self {
-        Self { at: at.to_string(), received_at: received_at.to_string(), source, event }
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

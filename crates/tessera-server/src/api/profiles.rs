@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tessera_model::{FragmentId, HashKey, IdentifierError, NamespaceRules, PurposeName, Record, Rules};
-use tessera_pipeline::{Query, QueryError, read_events};
-use tessera_profile::{Profile, View};
+use tessera_model::{FragmentId, HashKey, IdentifierError, NamespaceRules, PurposeName, Rules};
+use tessera_pipeline::{Query, QueryError};
+use tessera_policy::Mask;
+use tessera_profile::{Profile, Reader, Shown, View};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::Params;
-use super::profile_answer::{EventAnswer, ProfileAnswer};
+use super::disclosure::Look;
+use super::profile_answer::ProfileAnswer;
+use super::profile_events::events;
+use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
 
@@ -25,8 +29,9 @@ const LIST_MAX: usize = 500;
 /// The person who has an identifier.
 ///
 /// `reference` is `namespace:value`, percent-encoded, or the 32 hexadecimal digits of a profile or fragment. A
-/// profile that was merged answers under its old ids too. Only what a purpose permits is shown; if none does, the
-/// answer has the consents and the reason in `denied`.
+/// profile that was merged answers under its old ids too. Only what a purpose permits is shown, and of that what the
+/// account was granted; if nothing is, the answer has the consents and the reason in `denied`. Every answer is
+/// recorded in the evidence ledger before it leaves.
 #[utoipa::path(
     get, path = "/api/v1/profiles/{reference}", tag = "profiles",
     params(
@@ -37,13 +42,14 @@ const LIST_MAX: usize = 500;
     responses(
         (status = 200, description = "The profile.", body = ProfileAnswer),
         (status = 400, description = "No such reference, part or purpose.", body = ErrorAnswer),
-        (status = 403, description = "The named purpose does not permit it.", body = ErrorAnswer),
+        (status = 403, description = "The named purpose does not permit it, or the account was not granted it.", body = ErrorAnswer),
         (status = 404, description = "Nobody has that identifier.", body = ErrorAnswer),
     ),
     security(("admin_token" = []))
 )]
 pub(crate) async fn show<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     reference: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<ProfileAnswer>, ApiError> {
@@ -53,32 +59,57 @@ pub(crate) async fn show<L: Log, S: Store>(
     let view = parse_include(params.take("include").as_deref().unwrap_or_default())?;
     let purpose = params.take("purpose").map(|name| parse_purpose(&rules, &name)).transpose()?;
     params.finish("include, purpose")?;
-    blocking(move || answer(&app, &rules, id, view, purpose).map(Json)).await
+    if let Some(purpose) = purpose.as_ref().filter(|purpose| !viewer.may_use(purpose)) {
+        return Err(ApiError::NotGranted { purpose: purpose.clone() });
+    }
+    blocking(move || {
+        let look = Look { viewer: &viewer, route: "GET /api/v1/profiles/{reference}", subject: Some(id) };
+        answer(&app, &rules, look, id, view, purpose).map(Json)
+    })
+    .await
 }
 
-/// The profile of a fragment, or why it is denied.
+/// The profile of a fragment as `look` sees it, or why it is denied. Recorded before it is returned.
 pub(crate) fn answer<L: Log, S: Store>(
     app: &App<L, S>,
     rules: &Rules,
+    look: Look<'_>,
     id: FragmentId,
     view: View,
     purpose: Option<PurposeName>,
 ) -> Result<ProfileAnswer, ApiError> {
     let query = Query { rules, purpose: purpose.as_ref(), view, now: app.parts.clock.now() };
-    match query.by_id(app.parts.store.as_ref(), id) {
+    let labels = app.labels(rules);
+    let reader =
+        Reader { labels: &labels, hidden: look.viewer.hidden(), purposes: look.viewer.purposes.as_ref() };
+    let store = app.parts.store.as_ref();
+    match query.seen_by(reader).by_id(store, id) {
         Ok(profile) => {
-            let events = view.events.then(|| events(app, profile.get())).transpose()?;
+            let mut shown = profile.get().shown.clone();
+            let events = match view.events {
+                true => Some(events(app, rules, look.viewer, profile.get(), &mut shown)?),
+                false => None,
+            };
             let mut answer = ProfileAnswer::permitted(profile);
             answer.events = events;
+            app.record(look, [(id_of(&answer.id)?, shown)])?;
             Ok(answer)
         }
         Err(QueryError::Denied { denial, id, consents }) => match purpose {
             Some(purpose) => Err(ApiError::Denied { purpose, denial }),
-            None => Ok(ProfileAnswer::denied(id, consents, denial)),
+            None => {
+                let fields = consents.keys().map(|purpose| format!("consents.{purpose}")).collect();
+                app.record(look, [(id_of(&id)?, Shown { fields, ..Shown::default() })])?;
+                Ok(ProfileAnswer::denied(id, consents, denial))
+            }
         },
         Err(QueryError::NotFound) => Err(not_found()),
         Err(QueryError::Failed(error)) => Err(error.into()),
     }
+}
+
+pub(super) fn id_of(text: &str) -> Result<FragmentId, ApiError> {
+    text.parse().map_err(|()| ApiError::Internal)
 }
 
 pub(crate) const fn not_found() -> ApiError {
@@ -86,19 +117,6 @@ pub(crate) const fn not_found() -> ApiError {
         what: "no profile has that identifier",
         hint: "check namespace and value; an event counts once a purpose covers it",
     }
-}
-
-fn events<L: Log, S: Store>(app: &App<L, S>, profile: &Profile) -> Result<Vec<EventAnswer>, ApiError> {
-    let mut places = profile.recent.clone();
-    places.sort_by_key(|place| std::cmp::Reverse((place.at, place.position, place.index)));
-    let found = read_events(app.parts.log.as_ref(), &places)?;
-    let answers = found.into_iter().filter_map(|(place, record, event)| match record {
-        Record::Ingest { source, received_at, .. } => {
-            Some(EventAnswer::new(place.at, received_at, source, event))
-        }
-        Record::Operation { .. } => None,
-    });
-    Ok(answers.collect())
 }
 
 /// One page of profiles.
@@ -113,7 +131,7 @@ pub(crate) struct ProfileList {
 /// Profiles, page by page.
 ///
 /// A page may hold a few more than `limit`, never fewer unless it is the last. A filter that few profiles meet
-/// makes the server walk through many.
+/// makes the server walk through many. Every profile of the page is recorded in the evidence ledger before it leaves.
 #[utoipa::path(
     get, path = "/api/v1/profiles", tag = "profiles",
     params(
@@ -125,11 +143,13 @@ pub(crate) struct ProfileList {
     responses(
         (status = 200, description = "A page.", body = ProfileList),
         (status = 400, description = "No such filter.", body = ErrorAnswer),
+        (status = 403, description = "The account does not see the trait that is filtered by.", body = ErrorAnswer),
     ),
     security(("admin_token" = []))
 )]
 pub(crate) async fn list<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     uri: Uri,
 ) -> Result<Json<ProfileList>, ApiError> {
     let mut params = Params::of(&uri)?;
@@ -140,15 +160,29 @@ pub(crate) async fn list<L: Log, S: Store>(
     }
     let filter = Filter { namespace: params.take("namespace"), traits: params.take_prefixed("trait.") };
     params.finish("limit, after, namespace, trait.NAME")?;
+    let rules = app.parts.rules.load_full();
+    let labels = app.labels(&rules);
+    let mask = Mask::new(Arc::clone(&labels), viewer.hidden());
+    if let Some((name, _)) = filter.traits.iter().find(|(name, _)| mask.hides(&format!("traits.{name}"))) {
+        let field = format!("traits.{}", name.chars().take(80).collect::<String>());
+        return Err(ApiError::Hidden { role: viewer.role, field });
+    }
     let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
     let shared = Arc::clone(&app);
     let page = blocking(move || {
-        let rules = shared.parts.rules.load();
         let query =
             Query { rules: &rules, purpose: None, view: View::default(), now: shared.parts.clock.now() };
-        let page = query.list(shared.parts.store.as_ref(), after.as_deref(), limit, |profile| {
-            filter.holds_for(profile)
-        })?;
+        let reader = Reader { labels: &labels, hidden: viewer.hidden(), purposes: viewer.purposes.as_ref() };
+        let page =
+            query.seen_by(reader).list(shared.parts.store.as_ref(), after.as_deref(), limit, |profile| {
+                filter.holds_for(profile)
+            })?;
+        let shown = page.profiles.iter().map(|profile| {
+            let profile = profile.get();
+            Ok((id_of(&profile.id)?, profile.shown.clone()))
+        });
+        let shown = shown.collect::<Result<Vec<_>, ApiError>>()?;
+        shared.record(Look { viewer: &viewer, route: "GET /api/v1/profiles", subject: None }, shown)?;
         let profiles = page.profiles.into_iter().map(ProfileAnswer::permitted).collect();
         Ok(Json(ProfileList { profiles, next: page.next }))
     })
@@ -227,7 +261,7 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
     Ok(view)
 }
 
-fn parse_purpose(rules: &Rules, text: &str) -> Result<PurposeName, ApiError> {
+pub(super) fn parse_purpose(rules: &Rules, text: &str) -> Result<PurposeName, ApiError> {
     let declared = PurposeName::parse(text).ok().filter(|name| rules.purposes.get(name).is_some());
     declared.ok_or_else(|| {
         let text: String = text.chars().take(80).collect();

@@ -1,19 +1,27 @@
 //! What was refused: the list, one reject with its payload, and rejects that an import brings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::Uri;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use tessera_model::{Operation, REJECT_PAYLOAD_BYTES_MAX, Reject, RejectCode, SourceName};
+use serde_json::Value;
+use tessera_evidence::{Change, Entry};
+use tessera_model::{
+    FragmentId, HashKey, Operation, REJECT_PAYLOAD_BYTES_MAX, Reject, RejectCode, Rules, SourceName,
+};
 use tessera_pipeline::{RejectId, RejectRow, list_rejects, load_reject};
+use tessera_profile::Shown;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
+use super::disclosure::Look;
 use super::profiles::path;
 use super::{Params, read_json};
+use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
 
@@ -44,7 +52,7 @@ pub(crate) struct RejectAnswer {
     is_body: bool,
     /// Whether the payload is not whole, so that it cannot be replayed.
     is_cut: bool,
-    /// What was refused. Not in lists; may be personal data.
+    /// What was refused. Not in lists, and not for who does not see every field; may be personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
 }
@@ -109,7 +117,9 @@ pub(crate) async fn list<L: Log, S: Store>(
     Ok(Json(RejectList { rejects, next }))
 }
 
-/// One reject with its payload.
+const ROUTE: &str = "GET /api/v1/rejects/{id}";
+
+/// One reject with its payload. Recorded in the evidence ledger before it leaves.
 #[utoipa::path(
     get, path = "/api/v1/rejects/{id}", tag = "rejects",
     params(("id" = String, Path, description = "`position-index`")),
@@ -121,11 +131,60 @@ pub(crate) async fn list<L: Log, S: Store>(
 )]
 pub(crate) async fn show<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RejectAnswer>, ApiError> {
     let id = parse_id(&path(id)?)?;
     let row = load(&app, id).await?;
-    Ok(Json(RejectAnswer::new(id, row, true)))
+    if !viewer.hidden().is_empty() {
+        return Ok(Json(RejectAnswer::new(id, row, false)));
+    }
+    blocking(move || {
+        let people = people(&app.parts.rules.load(), &app.parts.key, &row.payload);
+        let look = Look { viewer: &viewer, route: ROUTE, subject: None };
+        let shown = Shown { fields: ["payload".to_owned()].into(), ..Shown::default() };
+        if people.is_empty() {
+            app.record_entries(&[Entry::Change(Change {
+                actor: viewer.actor.as_str().into(),
+                what: ROUTE.into(),
+                object: Some(id.to_string().into()),
+                detail: Some("payload shown; it names nobody that could be found".into()),
+            })])?;
+        }
+        app.record(look, people.into_iter().map(|person| (person, shown.clone())))?;
+        Ok(Json(RejectAnswer::new(id, row, true)))
+    })
+    .await
+}
+
+/// Whose data a payload is, as far as it can be read: the fragments of the identifiers in it.
+fn people(rules: &Rules, key: &HashKey, payload: &str) -> BTreeSet<FragmentId> {
+    let mut found = BTreeSet::new();
+    let Ok(payload) = serde_json::from_str::<Value>(payload) else { return found };
+    let events = match payload.get("batch").and_then(Value::as_array) {
+        Some(events) => events.iter().collect(),
+        None => vec![&payload],
+    };
+    let namespaces = &rules.namespaces;
+    for event in events {
+        let mut add = |namespace: Option<&tessera_model::PreparedNamespace>, value: Option<&Value>| {
+            let text = match value {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) => number.to_string(),
+                _ => return,
+            };
+            let identified = namespace.and_then(|namespace| namespace.identify(key, &text).ok().flatten());
+            found.extend(identified.map(|identified| identified.id));
+        };
+        add(namespaces.user_id(), event.get("userId"));
+        add(namespaces.anonymous_id(), event.get("anonymousId"));
+        for namespace in namespaces.ordered() {
+            for parts in &namespace.paths {
+                add(Some(namespace), parts.iter().try_fold(event, |value, part| value.get(part.as_str())));
+            }
+        }
+    }
+    found
 }
 
 /// The reject of that id.

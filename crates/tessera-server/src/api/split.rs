@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use tessera_model::{FragmentId, Operation, Rules};
 use tessera_pipeline::{Query, QueryError};
@@ -12,9 +12,11 @@ use tessera_profile::View;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
+use super::disclosure::Look;
 use super::profile_answer::ProfileAnswer;
 use super::profiles::{answer, not_found, parse_reference, path};
 use super::read_json;
+use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
 
@@ -53,6 +55,7 @@ pub(crate) struct SplitAnswer {
 )]
 pub(crate) async fn split<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     reference: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<SplitAnswer>, ApiError> {
@@ -84,7 +87,9 @@ pub(crate) async fn split<L: Log, S: Store>(
     blocking(move || {
         let mut profiles: Vec<ProfileAnswer> = Vec::new();
         for id in [reference].into_iter().chain(fragments) {
-            let profile = answer(&app, &rules, id, View::default(), None)?;
+            let look =
+                Look { viewer: &viewer, route: "POST /api/v1/profiles/{reference}/split", subject: Some(id) };
+            let profile = answer(&app, &rules, look, id, View::default(), None)?;
             if profiles.iter().all(|known| known.id != profile.id) {
                 profiles.push(profile);
             }
