@@ -110,7 +110,6 @@ fn bin_folder(folder: &Path) -> PathBuf {
 fn every_command_of_the_guide_runs() {
     let mut server = Server::start();
     run(&mut server, "getting-started.md");
-    run(&mut server, "declare-a-purpose.md");
     run(&mut server, "import-a-file.md");
     run(&mut server, "accounts-and-roles.md");
     run(&mut server, "operate.md");
@@ -146,6 +145,27 @@ fn the_page_on_webhooks_runs() {
         }
     }
     run(&mut server, "send-to-a-webhook.md");
+}
+
+#[test]
+fn the_page_on_purposes_runs() {
+    let mut server = Server::start();
+    run(&mut server, "declare-a-purpose.md");
+    // What the page shows as refused is refused, with these words.
+    let blocks = blocks("declare-a-purpose.md");
+    let of = |wanted: &str| {
+        let found = blocks.iter().filter(|(kind, _)| kind == wanted);
+        found.map(|(_, body)| body.clone()).collect::<Vec<String>>()
+    };
+    let (refused, shown) = (of("yaml refused"), of("text"));
+    assert_eq!((refused.len(), shown.len()), (2, 2), "each shows what is printed");
+    for (document, shown) in refused.iter().zip(&shown) {
+        fs::write(server.folder.path().join("refused.yaml"), document).unwrap();
+        let told = server.run(&["apply", "-f", "refused.yaml"]).failed();
+        for line in shown.lines() {
+            assert!(told.contains(line), "`{line}` is not in: {told}");
+        }
+    }
 }
 
 #[test]
