@@ -6,6 +6,7 @@
 //! connector is a folder in `destinations` and one line of [`CONNECTORS`].
 
 pub mod backoff;
+mod callback;
 mod connector;
 mod delivery;
 mod destinations;
@@ -15,6 +16,7 @@ mod fixture;
 pub mod kit;
 mod settings;
 
+pub use callback::call_back;
 pub use connector::{ConfigError, Connector, Context, Open, connector};
 pub use delivery::{Delivery, Destination, Forget, ForgetKind, Names, Outcome};
 pub use destinations::CONNECTORS;

@@ -3,6 +3,7 @@
 //!
 //! Safe to repeat: an erasure counts as done only when all of it was, so a crash in the middle begins it again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,11 +11,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tessera_model::{FragmentId, HashKey, Rules};
-use tessera_store::{Clock, Log, Position, Store};
+use tessera_profile::Row;
+use tessera_store::{Clock, Key, Log, Position, Store};
 
 use crate::rows::{ErasureRow, load_erasures};
 use crate::scrub::{Scrub, Scrubbed};
 use crate::snapshot::write_snapshot;
+use crate::view::cluster_key;
 use crate::{Mentions, PipelineError, SnapshotError};
 
 const DONE: &str = "erasure/done";
@@ -62,16 +65,44 @@ pub struct Passing {
     pub total: u64,
 }
 
+/// The erasures that were ordered and are not at their end.
+///
+/// # Errors
+/// Those of the store.
+pub fn pending_erasures(store: &impl Store) -> Result<Vec<ErasureRow>, PipelineError> {
+    let done = store.cursor(DONE)?;
+    let mut rows = load_erasures(store)?;
+    rows.retain(|row| done.is_none_or(|done| row.position > done));
+    Ok(rows)
+}
+
+/// The identifiers that were erased and of which nothing is kept: lifted ones are not among them.
+///
+/// # Errors
+/// Those of the store.
+pub fn erased_fragments(store: &impl Store) -> Result<BTreeSet<FragmentId>, PipelineError> {
+    let named: BTreeSet<FragmentId> =
+        load_erasures(store)?.into_iter().flat_map(|row| row.fragments).collect();
+    let named: Vec<FragmentId> = named.into_iter().collect();
+    let mut erased = BTreeSet::new();
+    for ids in named.chunks(1000) {
+        let keys: Vec<Key> = ids.iter().map(|id| cluster_key(*id)).collect();
+        for (id, row) in ids.iter().zip(store.load(&keys)?) {
+            if matches!(row.as_deref().map(Row::decode).transpose()?, Some(Row::Tombstone(_))) {
+                erased.insert(*id);
+            }
+        }
+    }
+    Ok(erased)
+}
+
 impl<L: Log, S: Store> Eraser<L, S> {
     /// The erasures that were ordered and are not at their end.
     ///
     /// # Errors
     /// Those of the store.
     pub fn pending(&self) -> Result<Vec<ErasureRow>, PipelineError> {
-        let done = self.store.cursor(DONE)?;
-        let mut rows = load_erasures(self.store.as_ref())?;
-        rows.retain(|row| done.is_none_or(|done| row.position > done));
-        Ok(rows)
+        pending_erasures(self.store.as_ref())
     }
 
     /// Brings every pending erasure to its end. `None`: there was none.

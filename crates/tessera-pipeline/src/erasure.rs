@@ -1,5 +1,6 @@
 //! Who an erasure means, wherever they are mentioned.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use tessera_model::{Event, FragmentId, HashKey, Rules};
@@ -13,7 +14,7 @@ use crate::{DeadLetter, PipelineError};
 /// are hashed as each namespace would and looked up.
 #[derive(Debug)]
 pub struct Mentions<'a> {
-    fragments: BTreeSet<FragmentId>,
+    fragments: Cow<'a, BTreeSet<FragmentId>>,
     rules: &'a Rules,
     key: &'a HashKey,
 }
@@ -22,7 +23,13 @@ impl<'a> Mentions<'a> {
     /// Of the people with these identifiers.
     #[must_use]
     pub fn new(fragments: &[FragmentId], rules: &'a Rules, key: &'a HashKey) -> Self {
-        Self { fragments: fragments.iter().copied().collect(), rules, key }
+        Self { fragments: Cow::Owned(fragments.iter().copied().collect()), rules, key }
+    }
+
+    /// Of the people with any of these identifiers.
+    #[must_use]
+    pub const fn among(fragments: &'a BTreeSet<FragmentId>, rules: &'a Rules, key: &'a HashKey) -> Self {
+        Self { fragments: Cow::Borrowed(fragments), rules, key }
     }
 
     /// Whether the fragment is one of theirs.
@@ -100,7 +107,7 @@ pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<V
             }
         }
     }
-    for id in &mentions.fragments {
+    for id in mentions.fragments.iter() {
         let pages = store.scan(Table::Seen, Some(&id.0), 256)?;
         let own = pages.into_iter().take_while(|(key, _)| key.id().starts_with(&id.0));
         changes.extend(own.map(|(key, value)| Change { key, before: Some(value), after: None }));

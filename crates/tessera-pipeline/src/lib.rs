@@ -8,6 +8,7 @@
 
 mod appender;
 mod apply;
+mod canary;
 mod changes;
 mod delivery;
 mod due;
@@ -35,17 +36,20 @@ mod scrub;
 mod simulate;
 mod simulation;
 mod snapshot;
+mod subject;
 mod totals;
 mod view;
 mod waiting;
+mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
+pub use canary::{Canaries, CanaryError, CanaryHit, CanaryScan, Scanning};
 pub use delivery::{
     Barrier, Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
     tell_of_erasure,
 };
 pub use due::for_each_due;
-pub use eraser::{Eraser, Finished, Passing};
+pub use eraser::{Eraser, Finished, Passing, erased_fragments, pending_erasures};
 pub use erasure::Mentions;
 pub use error::PipelineError;
 pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, recipients};
@@ -66,4 +70,9 @@ pub use scrub::{Scrub, Scrubbed};
 pub use simulate::{Walked, WhatIf};
 pub use simulation::{BeforeAfter, DestinationEffect, PurposeEffect, Simulation, ValueEffect};
 pub use snapshot::{SnapshotError, newest_snapshot, oldest_snapshot, read_snapshot, write_snapshot};
+pub use subject::{
+    HeldAccount, HeldBasis, HeldConsent, HeldCount, HeldDelivery, HeldEvent, HeldIdentifier, HeldProfile,
+    HeldPurpose, HeldReject, HeldTrait, Holdings, Search, Searched,
+};
 pub use totals::{Totals, load_totals};
+pub use will::{PersonValues, Will, values_of, will_of};

@@ -39,7 +39,7 @@ impl RejectId {
         place_key(Table::Reject, &[], self.position, self.index)
     }
 
-    fn of(key: &Key) -> Option<Self> {
+    pub(crate) fn of(key: &Key) -> Option<Self> {
         let (position, index) = key.id().split_first_chunk::<8>()?;
         Some(Self {
             position: u64::from_be_bytes(*position),

@@ -29,9 +29,10 @@ const PRIVATE_NETWORK_ALLOWED: HeaderName = HeaderName::from_static("access-cont
 #[derive(Clone, Debug)]
 pub(crate) struct Stopping(pub(crate) watch::Receiver<bool>);
 
-/// The admin API is not for pages of other origins: it gets no CORS headers, and its answers are not cached.
+/// The admin API, and what is passed on to it, is not for pages of other origins: it gets no CORS headers, and its answers
+/// are not cached.
 fn is_admin(path: &str) -> bool {
-    path == "/api/v1" || path.starts_with("/api/v1/")
+    path == "/api/v1" || ["/api/v1/", "/opendsr/", "/drp/"].iter().any(|base| path.starts_with(base))
 }
 
 pub(crate) async fn edge<L: Log, S: Store>(

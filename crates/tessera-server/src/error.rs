@@ -11,6 +11,7 @@ use tessera_evidence::EvidenceError;
 use tessera_model::{Problem, PurposeName, RejectCode};
 use tessera_pipeline::PipelineError;
 use tessera_policy::Denial;
+use tessera_rights::RequestError;
 use tessera_store::LogError;
 use utoipa::ToSchema;
 
@@ -79,6 +80,9 @@ pub(crate) enum ApiError {
     /// The appender has logged it already, with the file.
     #[error("nothing could be written to the log, so nothing was accepted")]
     Log(Arc<LogError>),
+    /// A data-subject request, or a word about a purpose, that cannot be so.
+    #[error("{what}")]
+    Rights { status: StatusCode, code: &'static str, what: String, hint: String },
     #[error("cannot read what is stored")]
     Pipeline(#[from] PipelineError),
     #[error("nothing was answered, for it could not be recorded or looked up in the evidence ledger")]
@@ -136,6 +140,21 @@ impl ApiError {
         }
     }
 
+    /// A request of a data subject that cannot be so.
+    pub(crate) fn rights(
+        status: StatusCode,
+        code: &'static str,
+        what: String,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Rights { status, code, what, hint: hint.into() }
+    }
+
+    /// The same, for what can be read and may not be.
+    pub(crate) fn rights_refused(code: &'static str, what: String, hint: &str) -> Self {
+        Self::rights(StatusCode::UNPROCESSABLE_ENTITY, code, what, hint)
+    }
+
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::WriteKey | Self::AdminToken | Self::SignIn | Self::Expired => StatusCode::UNAUTHORIZED,
@@ -154,7 +173,7 @@ impl ApiError {
             Self::Evidence(EvidenceError::NoEntries { .. }) => StatusCode::NOT_FOUND,
             Self::NotReplayable { .. } => StatusCode::CONFLICT,
             Self::Internal | Self::Pipeline(_) | Self::Evidence(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Rejected { status, .. } => *status,
+            Self::Rejected { status, .. } | Self::Rights { status, .. } => *status,
             Self::Denied { .. }
             | Self::Role { .. }
             | Self::NeedsIdentifier
@@ -191,6 +210,7 @@ impl ApiError {
             Self::NotReady { .. } => "TES-H013",
             Self::Internal => "TES-H014",
             Self::Rejected { code, .. } => code.as_str(),
+            Self::Rights { code, .. } => code,
             Self::Denied { .. } => "TES-P001",
             Self::Workspace(_) => Problem::CODE,
             Self::Log(error) => error.code(),
@@ -213,7 +233,7 @@ impl ApiError {
             Self::TooFast { .. } => "wait for the seconds in `Retry-After`, then send more slowly",
             Self::Account { hint, .. } => hint,
             Self::NoAccount => "`tessera access list` lists them",
-            Self::BadRequest { hint, .. } => hint,
+            Self::BadRequest { hint, .. } | Self::Rights { hint, .. } => hint,
             Self::NotFound { hint, .. } | Self::NotReplayable { hint, .. } => hint,
             Self::NoSuchPath => "`GET /openapi.json` lists every path",
             Self::WrongMethod => "`GET /openapi.json` lists the methods of every path",
@@ -264,10 +284,29 @@ impl ApiError {
             | Self::NotReplayable { .. }
             | Self::Internal
             | Self::Rejected { .. }
+            | Self::Rights { .. }
             | Self::Denied { .. }
             | Self::Workspace(_)
             | Self::Pipeline(_) => None,
         }
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let status = match &error {
+            RequestError::Reason { .. } | RequestError::NoWords { .. } | RequestError::NoSubject { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            RequestError::Status { .. }
+            | RequestError::Order { .. }
+            | RequestError::Identity { .. }
+            | RequestError::IdentityNotNeeded { .. }
+            | RequestError::Extension { .. }
+            | RequestError::NotExpired { .. }
+            | RequestError::Twice { .. } => StatusCode::CONFLICT,
+        };
+        Self::rights(status, error.code(), error.to_string(), error.hint())
     }
 }
 

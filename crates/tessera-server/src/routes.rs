@@ -11,8 +11,8 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    breach, destinations, evidence, live, profiles, records, reject_replay, rejects, simulate, split, totals,
-    why, workspace,
+    breach, consents, destinations, drp, erasures, evidence, live, opendsr, profiles, receipts, records,
+    reject_replay, rejects, requests, simulate, split, totals, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -22,6 +22,7 @@ use crate::system;
 /// Everything the server serves.
 pub fn router<L: Log, S: Store>(parts: Parts<L, S>) -> Router {
     let app = Shared::new(parts);
+    requests::work::start(&app);
     routes()
         .router(&app)
         .fallback(system::no_such_path)
@@ -140,7 +141,50 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .post("/api/v1/destinations/{name}/replay", May(ReplayDeadLetters), destinations::replay::<L, S>)
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(evidence_routes(table))
+    accounts(rights(evidence_routes(table)))
+}
+
+fn rights<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ReadProfile, WorkRequests, WriteConsents};
+    use Need::Action as May;
+    use requests::{fulfil, report, steps};
+    let work = May(WorkRequests);
+    let table = table
+        .get("/api/v1/profiles/{reference}/consents", May(ReadProfile), consents::show::<L, S>)
+        .post("/api/v1/profiles/{reference}/consents", May(WriteConsents), consents::put::<L, S>)
+        .get("/api/v1/profiles/{reference}/receipts", May(ReadProfile), receipts::show::<L, S>)
+        .get("/api/v1/requests", work, requests::list::<L, S>)
+        .post("/api/v1/requests", work, requests::open::<L, S>)
+        .get("/api/v1/requests/{id}", work, requests::show::<L, S>)
+        .post("/api/v1/requests/{id}/verify-identity", work, steps::verify_identity::<L, S>)
+        .post("/api/v1/requests/{id}/acknowledge", work, steps::acknowledge::<L, S>)
+        .post("/api/v1/requests/{id}/fulfil", work, fulfil::fulfil::<L, S>)
+        .post("/api/v1/requests/{id}/deny", work, steps::deny::<L, S>)
+        .post("/api/v1/requests/{id}/extend", work, steps::extend::<L, S>)
+        .post("/api/v1/requests/{id}/cancel", work, steps::cancel::<L, S>)
+        .post("/api/v1/requests/{id}/expire", work, steps::expire::<L, S>)
+        .post("/api/v1/requests/{id}/tell", work, steps::tell::<L, S>)
+        .get("/api/v1/requests/{id}/report", work, report::report::<L, S>)
+        .get("/api/v1/erasures", work, erasures::list::<L, S>)
+        .post("/api/v1/erasures/lift", work, erasures::lift::<L, S>)
+        .post("/api/v1/erasures/verify", work, erasures::verify::<L, S>)
+        .get("/api/v1/housekeeping", work, erasures::housekeeping::<L, S>)
+        .post("/api/v1/sweeps", work, erasures::sweep::<L, S>)
+        .get("/api/v1/sweeps/{sweep}", work, erasures::show_sweep::<L, S>);
+    protocols(table)
+}
+
+/// By which others pass requests on.
+fn protocols<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    let work = Need::Action(Action::WorkRequests);
+    table
+        .get("/opendsr/v1/discovery", work, opendsr::discovery::<L, S>)
+        .post("/opendsr/v1/requests", work, opendsr::open::<L, S>)
+        .get("/opendsr/v1/requests/{id}", work, opendsr::show::<L, S>)
+        .delete("/opendsr/v1/requests/{id}", work, opendsr::cancel::<L, S>)
+        .post("/drp/v1/data-rights-request", work, drp::open::<L, S>)
+        .get("/drp/v1/data-rights-request/{id}", work, drp::show::<L, S>)
+        .delete("/drp/v1/data-rights-request/{id}", work, drp::revoke::<L, S>)
 }
 
 fn evidence_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

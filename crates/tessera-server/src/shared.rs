@@ -1,21 +1,26 @@
 //! What the handlers share: the pieces that the binary hands over, and the counters of the shell itself.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tessera_evidence::Ledger;
-use tessera_model::{BATCH_BYTES_MAX, HashKey, Operation, Record, Rules, Secret};
+use tessera_model::{BATCH_BYTES_MAX, FragmentId, HashKey, Operation, Record, Rules, Secret, Timestamp};
 use tessera_pipeline::{
-    Appender, Courier, Housekeeping, Notice, Parsed, PipelineMetrics, Progress, Submission,
+    Appender, Courier, Housekeeping, Notice, Parsed, PersonValues, PipelineMetrics, Progress, Submission,
+    erased_fragments,
 };
 use tessera_policy::Labels;
-use tessera_store::{Clock, Log, Position, Store};
+use tessera_rights::SubjectRequestId;
+use tessera_store::{Clock, Log, LogError, Position, Store};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use crate::access::{Access, AccessSettings, Audit};
+use crate::api::requests::work::Care;
 use crate::body::{BodyError, BodyLimits};
 use crate::error::ApiError;
 use crate::metrics::HttpCounters;
@@ -77,6 +82,8 @@ pub struct Parts<L, S> {
     pub evidence: Arc<Ledger>,
     /// Erasures and sweeps.
     pub housekeeping: Arc<Housekeeping>,
+    /// The data folder: an erasure is verified by reading all of it.
+    pub folder: PathBuf,
     /// The limits.
     pub limits: Limits,
     /// Where browsers reach the server, `https://cdp.example.com`; `None`: as each request says.
@@ -97,6 +104,14 @@ pub(crate) struct Shared<L, S> {
     pub(crate) workspace: Arc<tokio::sync::Mutex<()>>,
     pub(crate) lists: Semaphore,
     pub(crate) access: Access,
+    /// One change of a data-subject request at a time.
+    pub(crate) requests: tokio::sync::Mutex<()>,
+    /// The requests that still need looking after.
+    pub(crate) cares: Mutex<BTreeMap<SubjectRequestId, Care>>,
+    /// Values of people who are being erased, to look for them afterwards.
+    pub(crate) values: Mutex<BTreeMap<SubjectRequestId, (Timestamp, PersonValues)>>,
+    /// Identifiers of which nothing may be written down. Whoever appends events holds it for reading meanwhile.
+    pub(crate) erased: RwLock<BTreeSet<FragmentId>>,
     /// The labels of fields, compiled for one version of the workspace.
     labels: ArcSwap<(u64, Arc<Labels>)>,
 }
@@ -107,6 +122,10 @@ impl<L: Log, S: Store> Shared<L, S> {
     pub(crate) fn new(parts: Parts<L, S>) -> App<L, S> {
         let access = Access::new(&parts.access);
         let rules = parts.rules.load_full();
+        let erased = erased_fragments(parts.store.as_ref()).unwrap_or_else(|error| {
+            tracing::error!(code = error.code(), "cannot read who was erased; their events are denied, but logged until the next sweep: {error}");
+            BTreeSet::new()
+        });
         Arc::new(Self {
             parts,
             http: HttpCounters::default(),
@@ -116,6 +135,10 @@ impl<L: Log, S: Store> Shared<L, S> {
             workspace: Arc::new(tokio::sync::Mutex::new(())),
             lists: Semaphore::new(LISTS_MAX),
             access,
+            requests: tokio::sync::Mutex::new(()),
+            cares: Mutex::default(),
+            values: Mutex::default(),
+            erased: RwLock::new(erased),
             labels: ArcSwap::from_pointee((rules.version, Arc::new(Labels::new(&rules)))),
         })
     }
@@ -162,14 +185,21 @@ impl<L: Log, S: Store> Shared<L, S> {
         bytes: Vec<u8>,
         parsed: Option<(u64, Parsed)>,
     ) -> Result<Position, ApiError> {
+        appended(self.submit(record, bytes, parsed)?).await
+    }
+
+    /// Hands a record to the appender; [`appended`] waits until it is durable.
+    pub(crate) fn submit(
+        &self,
+        record: Record,
+        bytes: Vec<u8>,
+        parsed: Option<(u64, Parsed)>,
+    ) -> Result<Appending, ApiError> {
         let (sender, receiver) = oneshot::channel();
         // Nobody listens any more when the client went away; the record is durable all the same.
         let submission = Submission::new(record, bytes, parsed, move |result| drop(sender.send(result)));
         self.parts.appender.submit(submission).map_err(|_| ApiError::Overloaded)?;
-        match receiver.await {
-            Ok(appended) => appended.map_err(ApiError::Log),
-            Err(_) => Err(ApiError::Stopping),
-        }
+        Ok(receiver)
     }
 
     /// Appends an order and waits until it is durable.
@@ -184,6 +214,17 @@ impl<L: Log, S: Store> Shared<L, S> {
         let progress = Arc::clone(&self.parts.progress);
         let is_past = blocking(move || Ok(progress.wait_past(position, SETTLE_MAX))).await?;
         if is_past { Ok(()) } else { Err(ApiError::NotYet) }
+    }
+}
+
+/// A record on its way to the log.
+pub(crate) type Appending = oneshot::Receiver<Result<Position, Arc<LogError>>>;
+
+/// Waits until a record is durable.
+pub(crate) async fn appended(record: Appending) -> Result<Position, ApiError> {
+    match record.await {
+        Ok(appended) => appended.map_err(ApiError::Log),
+        Err(_) => Err(ApiError::Stopping),
     }
 }
 

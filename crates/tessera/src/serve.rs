@@ -112,6 +112,7 @@ pub(crate) fn run(
         audit: Arc::clone(&governance.audit),
         evidence,
         housekeeping: Arc::clone(&governance.housekeeping),
+        folder: data.path.clone(),
         limits: limits(settings),
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
     };

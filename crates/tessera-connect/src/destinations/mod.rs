@@ -1,7 +1,7 @@
 //! Every connector, one folder each.
 
 mod jsonl;
-mod webhook;
+pub(crate) mod webhook;
 
 use crate::Connector;
 

@@ -12,6 +12,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tessera_store::{Log, Store};
 
 use super::address::{client_address, is_local};
@@ -95,7 +97,11 @@ pub(crate) async fn guard<L: Log, S: Store>(
     let (object, is_id) = object(path, &mut parts, &app.parts.rules.load(), &app.parts.key).await;
     let mut request = Request::from_parts(parts, body);
     let address = client_address(&request, &app.parts.access.trusted_proxies);
-    let admitted = match admit(&app, need, request.headers(), address).await {
+    let token = match path.starts_with("/api/") {
+        true => bearer(request.headers()).map(str::to_owned),
+        false => bearer(request.headers()).map(str::to_owned).or_else(|| basic(request.headers())),
+    };
+    let admitted = match admit(&app, need, token.as_deref(), address).await {
         Ok(viewer) if is_id && viewer.needs_identifier() => {
             Err(Turned { actor: Actor(viewer.actor, Some(viewer.role)), error: ApiError::NeedsIdentifier })
         }
@@ -134,10 +140,9 @@ pub(crate) async fn guard<L: Log, S: Store>(
 async fn admit<L: Log, S: Store>(
     app: &App<L, S>,
     need: Need,
-    headers: &HeaderMap,
+    token: Option<&str>,
     address: Option<IpAddr>,
 ) -> Result<Viewer, Turned> {
-    let token = bearer(headers);
     let is_root = token.is_some_and(|token| is_root(token, app.parts.admin_token.reveal()));
     if is_root && is_local(address) && need != Need::Password {
         return Ok(Viewer::root());
@@ -196,6 +201,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The password of `Authorization: Basic`, which other people's protocols bring a token in. Not for the admin API: browsers
+/// send it along by themselves.
+fn basic(headers: &HeaderMap) -> Option<String> {
+    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded = STANDARD.decode(text.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    decoded.split_once(':').map(|(_, token)| token.to_owned()).filter(|token| !token.is_empty())
 }
 
 fn is_root(given: &str, token: &str) -> bool {

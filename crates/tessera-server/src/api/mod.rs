@@ -4,17 +4,24 @@
 //! [`tessera_policy::Permitted`].
 
 pub(crate) mod breach;
+pub(crate) mod consents;
 pub(crate) mod destinations;
 pub(crate) mod disclosure;
+pub(crate) mod drp;
+pub(crate) mod erasures;
 pub(crate) mod evidence;
 mod evidence_export;
 pub(crate) mod live;
+pub(crate) mod opendsr;
 pub(crate) mod profile_answer;
 mod profile_events;
 pub(crate) mod profiles;
+mod progress;
+pub(crate) mod receipts;
 pub(crate) mod records;
 pub(crate) mod reject_replay;
 pub(crate) mod rejects;
+pub(crate) mod requests;
 pub(crate) mod simulate;
 pub(crate) mod simulate_answer;
 pub(crate) mod split;
@@ -24,6 +31,7 @@ pub(crate) mod workspace;
 
 use axum::extract::{Query, Request};
 use axum::http::Uri;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tessera_store::{Log, Store};
 
@@ -101,12 +109,19 @@ pub(crate) async fn read_json<T: DeserializeOwned, L: Log, S: Store>(
     app: &App<L, S>,
     request: Request,
 ) -> Result<T, ApiError> {
+    let body = read_body(app, request).await?;
+    serde_json::from_slice(&body).map_err(|error| bad_json(&error))
+}
+
+/// Reads a body of the admin API.
+pub(crate) async fn read_body<L: Log, S: Store>(
+    app: &App<L, S>,
+    request: Request,
+) -> Result<Bytes, ApiError> {
     let limits =
         BodyLimits { bytes_max: BODY_BYTES_MAX, seconds_max: app.parts.limits.request_timeout_seconds };
     let mut held = app.hold(0).ok_or(ApiError::Overloaded)?;
-    let body =
-        body::read(request.into_body(), limits, &mut held).await.map_err(|error| limits.error(&error))?;
-    serde_json::from_slice(&body).map_err(|error| bad_json(&error))
+    body::read(request.into_body(), limits, &mut held).await.map_err(|error| limits.error(&error))
 }
 
 /// What is wrong with a JSON text, without its values: `invalid type: string "ada@x.org", expected ...` quotes one.

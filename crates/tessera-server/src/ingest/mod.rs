@@ -5,6 +5,7 @@
 //! RudderStack's and Jitsu's clients, whose paths differ.
 
 pub(crate) mod client_settings;
+mod erase;
 mod refusal;
 mod write_key;
 
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 
 use crate::body::{self, BodyError, BodyLimits, Unpack};
 use crate::error::{ApiError, ErrorAnswer};
-use crate::shared::App;
+use crate::shared::{App, appended};
 
 /// Every ingest path and what it takes.
 pub(crate) const PATHS: &[(&str, Entrance)] = &[
@@ -214,14 +215,23 @@ fn has_opted_out(headers: &axum::http::HeaderMap) -> bool {
     headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1")
 }
 
-/// Appends a parsed record and waits until it is durable.
+/// Appends a parsed record and waits until it is durable. What is about people who were erased is left out of it.
 pub(crate) async fn append<L: Log, S: Store>(
     app: &App<L, S>,
     record: Record,
     parsed: (u64, Parsed),
 ) -> Result<(), ApiError> {
-    let bytes = record.encode().map_err(|_| ApiError::Internal)?;
-    app.append(record, bytes, Some(parsed)).await.map(|_| ())
+    let appending = {
+        // Held until the record is on its way: who is erased after that stands behind it in the log.
+        let erased = app.erased.read();
+        let (record, parsed) = match erased.is_empty() {
+            true => (record, parsed),
+            false => erase::without(&erased, &app.parts.rules.load(), &app.parts.key, record, parsed),
+        };
+        let bytes = record.encode().map_err(|_| ApiError::Internal)?;
+        app.submit(record, bytes, Some(parsed))?
+    };
+    appended(appending).await.map(drop)
 }
 
 fn unpacked(head: &Head, packed: Bytes, limits: BodyLimits) -> Result<Bytes, Reject> {

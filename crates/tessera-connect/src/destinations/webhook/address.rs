@@ -30,12 +30,12 @@ pub(super) fn is_off_limits(ip: IpAddr) -> bool {
 /// Every address of the host is off limits.
 #[derive(Debug, thiserror::Error)]
 #[error("the host has only link-local or cloud metadata addresses")]
-pub(super) struct OffLimits;
+pub(crate) struct OffLimits;
 
 /// Looks a host up and leaves out the addresses that are off limits. It works on what the request then connects
 /// to, so a name that changes its address between a check and the request gains nothing.
 #[derive(Default)]
-pub(super) struct SafeResolver(DefaultResolver);
+pub(crate) struct SafeResolver(DefaultResolver);
 
 impl std::fmt::Debug for SafeResolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

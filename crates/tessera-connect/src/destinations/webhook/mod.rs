@@ -4,7 +4,7 @@
 //! and a reason quotes neither the URL nor the receiver's answer. Reference: `README.md` beside this file;
 //! Stripe's and Svix's webhook signatures; the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
 
-mod address;
+pub(crate) mod address;
 mod config;
 mod map;
 mod send;
