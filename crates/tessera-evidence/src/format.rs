@@ -53,6 +53,12 @@ pub fn key_id(public_key: &[u8; 32]) -> String {
     digits.chars().take(16).collect()
 }
 
+/// The public half of the Ed25519 key pair with that secret half. Never `None`: any 32 bytes are a key.
+#[must_use]
+pub fn public_key_of(secret: &[u8; 32]) -> Option<[u8; 32]> {
+    Signer::new(secret).map(|signer| signer.public)
+}
+
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });

@@ -97,7 +97,13 @@ pub(crate) enum Command {
     /// Give and take access: accounts, tokens, roles.
     #[command(subcommand)]
     Access(Access),
-    /// Replay the log into a fresh store and compare the state. The server must not run.
+    /// Answer who got what and why; export the evidence, and check an export.
+    #[command(subcommand)]
+    Evidence(crate::commands::evidence::Evidence),
+    /// What a regulator asks for: records of processing, the policy report, who a breach touched.
+    #[command(subcommand)]
+    Report(crate::commands::report::Report),
+    /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.
     Rebuild {

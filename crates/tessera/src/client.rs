@@ -94,6 +94,23 @@ impl Client {
         })
     }
 
+    /// An answer that is no JSON, as it comes. An error's body is read as one.
+    pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
+        let mut out = Vec::new();
+        self.download(path, &mut out)?;
+        String::from_utf8(out).context("the answer is not UTF-8")
+    }
+
+    /// Writes an answer to `out` while it comes; returns how many bytes. An answer that breaks off is an error.
+    pub(crate) fn download(&self, path: &str, out: &mut impl std::io::Write) -> anyhow::Result<u64> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header(AUTHORIZATION, self.bearer());
+        let answer = request.call().map_err(|error| self.unreachable(error))?;
+        if answer.status() != StatusCode::OK {
+            return self.read(Ok(answer)).map(|_| 0);
+        }
+        std::io::copy(&mut answer.into_body().into_reader(), out).context("the answer ended too early")
+    }
+
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }

@@ -56,6 +56,12 @@ impl DataDir {
         })
     }
 
+    /// The key of a folder that may be in use, without the lock.
+    pub(crate) fn key_of(path: &Path) -> Option<HashKey> {
+        let text = fs::read_to_string(path.join("hash.key")).ok()?;
+        parse_hex(text.trim()).map(HashKey::new)
+    }
+
     pub(crate) fn open_log(&self, settings: &Settings) -> anyhow::Result<SegmentLog> {
         let options = SegmentLogOptions { segment_bytes: settings.log.segment_mib * 1024 * 1024 };
         Ok(SegmentLog::open(&self.path.join("log"), options)?)
@@ -130,7 +136,7 @@ fn secret_file(path: &Path) -> anyhow::Result<(String, bool)> {
     Ok((secret, true))
 }
 
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn parse_hex(text: &str) -> Option<[u8; 32]> {
     let mut out = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;

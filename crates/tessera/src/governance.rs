@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
-use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger};
+use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_of};
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
     Appender, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, tell_of_erasure,
@@ -29,6 +29,11 @@ const AUDIT_MAX: usize = 512;
 /// The key that evidence is signed with: derived, so that there is one key to keep.
 pub(crate) fn signing_key(key: &HashKey) -> [u8; 32] {
     key.derive("tessera evidence signing 1")
+}
+
+/// The public half of that key.
+pub(crate) fn public_key(key: &HashKey) -> Option<[u8; 32]> {
+    public_key_of(&signing_key(key))
 }
 
 /// Opens the ledger of a data folder.

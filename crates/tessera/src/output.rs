@@ -66,6 +66,7 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// The code of an error that does not print it itself.
 fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use tessera_evidence::{EvidenceError, VerifyError};
     use tessera_pipeline::{PipelineError, SnapshotError};
     use tessera_store::{LogError, StoreError};
     error
@@ -74,9 +75,12 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         .or_else(|| error.downcast_ref::<StoreError>().map(StoreError::code))
         .or_else(|| error.downcast_ref::<PipelineError>().map(PipelineError::code))
         .or_else(|| error.downcast_ref::<SnapshotError>().map(SnapshotError::code))
+        .or_else(|| error.downcast_ref::<EvidenceError>().map(EvidenceError::code))
+        .or_else(|| error.downcast_ref::<VerifyError>().map(VerifyError::code))
 }
 
 fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    use tessera_evidence::{EvidenceError, VerifyError};
     use tessera_pipeline::{PipelineError, SnapshotError};
     use tessera_store::{LogError, StoreError};
     if let Some(failure) = error.downcast_ref::<Failure>() {
@@ -90,7 +94,9 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         .map(LogError::hint)
         .or_else(|| error.downcast_ref::<StoreError>().map(StoreError::hint))
         .or_else(|| error.downcast_ref::<PipelineError>().map(PipelineError::hint))
-        .or_else(|| error.downcast_ref::<SnapshotError>().map(SnapshotError::hint))?;
+        .or_else(|| error.downcast_ref::<SnapshotError>().map(SnapshotError::hint))
+        .or_else(|| error.downcast_ref::<EvidenceError>().map(EvidenceError::hint))
+        .or_else(|| error.downcast_ref::<VerifyError>().map(VerifyError::hint))?;
     Some(hint.to_owned())
 }
 

@@ -141,9 +141,15 @@ pub(crate) async fn policies<L: Log, S: Store>(
             }
             true
         })?;
-        let usage = Usage { deliveries, fields: count_fields(shared.parts.store.as_ref())? };
-        let findings = policy_report(&shared.parts.rules.load().workspace, &usage);
-        Ok(Json(PolicyReport { findings, deliveries: usage.deliveries, fields: usage.fields }))
+        let rules = shared.parts.rules.load_full();
+        let fields = count_fields(shared.parts.store.as_ref())?;
+        let labels = shared.labels(&rules);
+        // Fields of Segment's spec have their labels built in.
+        let unlabelled = fields.iter().filter(|(path, _)| labels.labels_within(path).is_empty());
+        let fields_of = unlabelled.map(|(path, count)| (path.clone(), *count)).collect();
+        let usage = Usage { deliveries, fields: fields_of };
+        let findings = policy_report(&rules.workspace, &usage);
+        Ok(Json(PolicyReport { findings, deliveries: usage.deliveries, fields }))
     })
     .await;
     drop(permit);

@@ -3,11 +3,13 @@
 mod access;
 pub(crate) mod demo;
 mod destination;
+pub(crate) mod evidence;
 pub(crate) mod docs;
 pub(crate) mod import;
 mod live;
 mod profile;
 mod reject;
+pub(crate) mod report;
 mod simulate;
 mod state;
 mod workspace;
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),
         Command::Access(command) => access::run(&global, &command),
+        Command::Evidence(command) => command.run(&global),
+        Command::Report(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),

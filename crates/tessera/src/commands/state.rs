@@ -13,8 +13,10 @@ use tessera_pipeline::{
 use tessera_store::{Clock, Log as _, Position, Store as _, SystemClock};
 use tessera_store_embedded::{EmbeddedStore, SegmentLog};
 
+use super::evidence::verify_folder;
 use crate::cli::Global;
 use crate::data_dir::{DataDir, check_agreement, open_store};
+use crate::governance::open_ledger;
 use crate::output::{self, Failure};
 use crate::settings::Settings;
 
@@ -61,9 +63,13 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
         )
         .into());
     }
+    // Opened first: a crash may have left half a line, which recovery cuts off.
+    let ledger = open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
+    let evidence = verify_folder(&data.path, &ledger.public_key())?;
     if global.json {
         return super::print_json(&serde_json::json!({
             "verified": true, "state_hash": expected.to_string(), "rows": rows, "from": start.0, "upto": upto.0,
+            "evidence": super::evidence::as_json(&evidence),
         }));
     }
     output::line(format_args!(
@@ -72,6 +78,7 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
         start.0,
         upto.0
     ));
+    super::evidence::told(&evidence);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod delivery;
 mod durability;
+mod evidence;
 mod guide;
 mod server;
 mod simulate;
