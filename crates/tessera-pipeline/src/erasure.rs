@@ -1,13 +1,17 @@
 //! Who an erasure means, wherever they are mentioned.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tessera_model::{Event, FragmentId, HashKey, Rules};
+use tessera_model::{Event, FragmentId, HashKey, PurposeSet, Purposes, Rules, Timestamp};
+use tessera_policy::is_in_time;
 use tessera_store::{Change, Key, Store, Table};
 
+use crate::delivery::ERASE;
+use crate::orders::kept_purposes;
 use crate::outbox::OutboxRow;
 use crate::reject_row::RejectRow;
+use crate::view::View;
 use crate::{DeadLetter, PipelineError};
 
 /// The people of an erasure, known by the keyed hashes of their identifiers alone: whatever text is at hand, its words
@@ -111,6 +115,43 @@ pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<V
         let pages = store.scan(Table::Seen, Some(&id.0), 256)?;
         let own = pages.into_iter().take_while(|(key, _)| key.id().starts_with(&id.0));
         changes.extend(own.map(|(key, value)| Change { key, before: Some(value), after: None }));
+    }
+    Ok(changes)
+}
+
+/// The removal of what still waits, or lies dead, of these people and that no purpose covers any more: a later yes must
+/// not send it.
+pub(crate) fn no_longer_covered(
+    store: &impl Store,
+    view: &View,
+    people: &[FragmentId],
+    purposes: &Purposes,
+    now: Timestamp,
+) -> Result<Vec<Change>, PipelineError> {
+    let mut covered: BTreeMap<FragmentId, PurposeSet> = BTreeMap::new();
+    for (cluster, node) in people.iter().filter_map(|id| view.cluster_of(*id)) {
+        let theirs = kept_purposes(cluster, node, purposes, now);
+        let nodes = cluster.component(node).filter_map(|(at, _)| cluster.graph().nodes().get(at));
+        covered.extend(nodes.map(|node| (node.id, theirs)));
+    }
+    let is_over = |row: &OutboxRow| {
+        covered.get(&row.owner).is_some_and(|covered| {
+            let mut left = row.purposes.and(*covered).iter().filter_map(|id| purposes.by_id(id));
+            !left.any(|purpose| is_in_time(purpose, row.at, now)) && row.call != ERASE
+        })
+    };
+    let mut changes = Vec::new();
+    for table in [Table::Outbox, Table::DeadLetter] {
+        crate::replay::for_each_row(store, &[table], |key, value| {
+            let row = match table {
+                Table::Outbox => OutboxRow::decode(value)?,
+                _ => DeadLetter::decode(value)?.row,
+            };
+            if is_over(&row) {
+                changes.push(Change { key: *key, before: Some(value.into()), after: None });
+            }
+            Ok(())
+        })?;
     }
     Ok(changes)
 }

@@ -319,9 +319,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         match operation {
             Operation::Split { fragments, .. }
             | Operation::Consents { fragments, .. }
-            | Operation::LiftErasure { fragments }
-            | Operation::Expire { fragments } => {
+            | Operation::LiftErasure { fragments } => {
                 view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+            }
+            Operation::Expire { fragments } => {
+                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+                more =
+                    erasure::no_longer_covered(self.store.as_ref(), &view, fragments, &rules.purposes, at)?;
             }
             Operation::Rectify { fragment, .. } => {
                 view.load_rows(self.store.as_ref(), [*fragment].into_iter().collect())?;

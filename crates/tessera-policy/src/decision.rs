@@ -298,9 +298,17 @@ impl<'a> Finding<'a> {
     }
 
     fn consent(&mut self, purpose: &Purpose, said: &'a [ConsentRecord], now: Timestamp) {
+        let is_no = |record: &ConsentRecord| {
+            matches!(
+                record.status,
+                ConsentStatus::Refused | ConsentStatus::Withdrawn | ConsentStatus::Objected
+            )
+        };
+        // Who has said no once says yes by an act, not by conduct.
+        let needs_act = purpose.document.explicit || said.iter().any(is_no);
         let counts = |record: &ConsentRecord| match record.status {
             ConsentStatus::Given | ConsentStatus::Renewed => {
-                !purpose.document.explicit || record.expression == Expression::Explicit
+                !needs_act || record.expression == Expression::Explicit
             }
             ConsentStatus::Refused
             | ConsentStatus::Withdrawn
@@ -408,7 +416,9 @@ const fn outranks_restriction(basis: LegalBasis) -> bool {
 }
 
 fn heeds_objections(purpose: &Purpose) -> bool {
+    // An objection to direct marketing or to sale is heeded on any basis.
     purpose.document.sells_or_shares
+        || purpose.document.direct_marketing
         || match purpose.document.basis {
             LegalBasis::Consent | LegalBasis::PublicTask | LegalBasis::LegitimateInterests => true,
             LegalBasis::Contract | LegalBasis::LegalObligation | LegalBasis::VitalInterests => false,

@@ -155,10 +155,9 @@ fn deed(random: &mut Random, case: &Case, id: usize, now: Millis) -> Deed {
     }
 }
 
-/// A birth date has no event of its own in Tessera: it goes with the last that is known of its owner. And what waits
-/// in the queue of a destination is asked about when it is sent, not when data expires.
+/// A birth date has no event of its own in Tessera: it goes with the last that is known of its owner.
 fn can_expire(case: &Case) -> bool {
-    !case.has_destinations && case.purposes.iter().all(|purpose| purpose.minimum_age.is_none())
+    case.purposes.iter().all(|purpose| purpose.minimum_age.is_none())
 }
 
 impl Deed {

@@ -338,7 +338,7 @@ impl World {
     fn objection(&self, purpose: &Purpose, fragments: &[Vec<&Statement>], reasons: &mut Vec<Reason>) {
         let is_needed =
             matches!(purpose.basis, Basis::Contract | Basis::LegalObligation | Basis::VitalInterests);
-        if !self.holds(Rule::Objection) || (is_needed && !purpose.is_sale) {
+        if !self.holds(Rule::Objection) || (is_needed && !purpose.is_sale && !purpose.is_marketing) {
             return;
         }
         for fragment in fragments {
@@ -377,8 +377,16 @@ impl World {
         };
         let mut has_yes = false;
         for fragment in fragments {
-            let words =
-                last(fragment, |statement| is_about(statement, purpose) && self.is_word(statement, purpose));
+            let has_said_no = fragment.iter().any(|statement| {
+                is_about(statement, purpose)
+                    && matches!(statement.word, Word::Refused | Word::Withdrawn | Word::Objected)
+            });
+            let words = last(fragment, |statement| {
+                let is_yes = matches!(statement.word, Word::Given | Word::Renewed);
+                // Who has said no once says yes by an act, not by conduct.
+                let is_conduct = is_yes && !statement.is_explicit && has_said_no;
+                is_about(statement, purpose) && self.is_word(statement, purpose) && !is_conduct
+            });
             let mut noes = Vec::new();
             for statement in &words {
                 match statement.word {
