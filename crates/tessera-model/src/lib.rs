@@ -42,7 +42,7 @@ pub use limits::*;
 pub use message_key::MessageKey;
 pub use names::{DestinationName, EventName, MessageId, NameError, PurposeName, SourceName};
 pub use namespace::{NamespaceRules, Normalise, PreparedNamespace};
-pub use parse::{Entrance, ParseContext, parse_body};
+pub use parse::{BIRTHDAY_TRAITS, Entrance, ParseContext, parse_body};
 pub use purpose::{
     PURPOSES_MAX, Purpose, PurposeId, PurposeRegister, PurposeSet, Purposes, RegisteredPurpose,
 };

@@ -505,7 +505,7 @@ fn finish_identifiers(found: &mut Vec<Identified>) -> Result<(), Problem> {
 }
 
 /// The traits that tell a day of birth.
-const BIRTHDAY_TRAITS: [&str; 4] = ["birth_date", "birthdate", "birthday", "date_of_birth"];
+pub const BIRTHDAY_TRAITS: [&str; 4] = ["birth_date", "birthdate", "birthday", "date_of_birth"];
 
 /// The latest day of birth that the call tells: of several, the stricter.
 fn born_on(call: &Call) -> Option<Birthday> {

@@ -48,6 +48,8 @@ pub struct Finished {
     pub requests: Vec<String>,
     /// Identifiers erased, as fragments.
     pub fragments: Vec<FragmentId>,
+    /// Identifiers of people erased but for what the law obliges to keep.
+    pub spared: Vec<FragmentId>,
     /// What became of the log.
     pub log: Scrubbed,
     /// How long it took, in milliseconds.
@@ -114,13 +116,15 @@ impl<L: Log, S: Store> Eraser<L, S> {
         let Some(last) = pending.iter().map(|row| row.position).max() else { return Ok(None) };
         let fragments: Vec<FragmentId> =
             pending.iter().flat_map(|row| row.fragments.iter().copied()).collect();
+        let spared: Vec<FragmentId> = pending.iter().flat_map(|row| row.spared.iter().copied()).collect();
         let requests = pending.iter().map(|row| row.request.clone()).collect();
         let rules = self.rules.load_full();
         let finished = self.rewrite(progress, |scrub, upto, progress| {
-            scrub.people(&Mentions::new(&fragments, &rules, &self.key), upto, progress)
+            let mentions = |people: &[FragmentId]| Mentions::new(people, &rules, &self.key);
+            scrub.people(&mentions(&fragments), &mentions(&spared), upto, progress)
         })?;
         self.store.set_cursor(DONE, last).map_err(PipelineError::from)?;
-        Ok(Some(Finished { requests, fragments, ..finished }))
+        Ok(Some(Finished { requests, fragments, spared, ..finished }))
     }
 
     /// Makes unreadable what no purpose covers any more. Orders to expire it have gone through the pipeline before.

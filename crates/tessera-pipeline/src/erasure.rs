@@ -8,11 +8,11 @@ use tessera_policy::is_in_time;
 use tessera_store::{Change, Key, Store, Table};
 
 use crate::delivery::ERASE;
-use crate::orders::kept_purposes;
+use crate::orders::{kept_purposes, owes};
 use crate::outbox::OutboxRow;
 use crate::reject_row::RejectRow;
 use crate::view::View;
-use crate::{DeadLetter, PipelineError};
+use crate::{DeadLetter, ErasureRow, PipelineError};
 
 /// The people of an erasure, known by the keyed hashes of their identifiers alone: whatever text is at hand, its words
 /// are hashed as each namespace would and looked up.
@@ -95,8 +95,37 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// The removal of every row that waits, lies dead, was refused or remembers something about them.
-pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<Vec<Change>, PipelineError> {
+/// The record of an order to erase: whom it takes out, and whom it spares because the law obliges to keep something.
+pub(crate) fn row(
+    view: &View,
+    fragments: &[FragmentId],
+    purposes: &Purposes,
+    (position, request, at): (u64, &str, Timestamp),
+) -> ErasureRow {
+    let is_spared = |id: &FragmentId| {
+        view.cluster_of(*id).is_some_and(|(cluster, node)| owes(cluster, node, purposes, at))
+    };
+    let (spared, erased): (Vec<FragmentId>, Vec<FragmentId>) =
+        fragments.iter().copied().partition(|id| is_spared(id));
+    ErasureRow {
+        position,
+        request: request.to_owned(),
+        fragments: view.profiles_of(&erased),
+        spared: view.profiles_of(&spared),
+        at,
+    }
+}
+
+/// The removal of every row that waits, lies dead, was refused or remembers something about who is erased; of who is
+/// spared, of what was refused.
+pub(crate) fn leftovers(
+    store: &impl Store,
+    row: &ErasureRow,
+    rules: &Rules,
+    key: &HashKey,
+) -> Result<Vec<Change>, PipelineError> {
+    let mentions = &Mentions::new(&row.fragments, rules, key);
+    let spared = &Mentions::new(&row.spared, rules, key);
     let mut changes = Vec::new();
     for table in [Table::Outbox, Table::DeadLetter, Table::Reject] {
         let mut after: Option<Key> = None;
@@ -105,7 +134,8 @@ pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<V
             let Some((last, _)) = rows.last() else { break };
             after = Some(*last);
             for (key, value) in rows {
-                if names(table, &value, mentions)? {
+                let is_reject_of_spared = table == Table::Reject && names(table, &value, spared)?;
+                if is_reject_of_spared || names(table, &value, mentions)? {
                     changes.push(Change { key, before: Some(value), after: None });
                 }
             }
@@ -119,18 +149,29 @@ pub(crate) fn leftovers(store: &impl Store, mentions: &Mentions<'_>) -> Result<V
     Ok(changes)
 }
 
+/// What purposes still cover of some people.
+pub(crate) struct Cover<'a> {
+    /// Holds their rows.
+    pub(crate) view: &'a View,
+    /// The purposes that count.
+    pub(crate) within: PurposeSet,
+    /// The declared purposes.
+    pub(crate) purposes: &'a Purposes,
+    /// The moment of the decision.
+    pub(crate) now: Timestamp,
+}
+
 /// The removal of what still waits, or lies dead, of these people and that no purpose covers any more: a later yes must
 /// not send it.
 pub(crate) fn no_longer_covered(
     store: &impl Store,
-    view: &View,
     people: &[FragmentId],
-    purposes: &Purposes,
-    now: Timestamp,
+    cover: &Cover<'_>,
 ) -> Result<Vec<Change>, PipelineError> {
+    let Cover { view, within, purposes, now } = *cover;
     let mut covered: BTreeMap<FragmentId, PurposeSet> = BTreeMap::new();
     for (cluster, node) in people.iter().filter_map(|id| view.cluster_of(*id)) {
-        let theirs = kept_purposes(cluster, node, purposes, now);
+        let theirs = kept_purposes(cluster, node, purposes, now).and(within);
         let nodes = cluster.component(node).filter_map(|(at, _)| cluster.graph().nodes().get(at));
         covered.extend(nodes.map(|node| (node.id, theirs)));
     }

@@ -192,6 +192,10 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
                         counts(finished.log.events, "events"),
                         counts(finished.log.orders, "orders"),
                         counts(finished.log.segments, "log_segments_rewritten"),
+                        counts(
+                            u64::try_from(row.spared.len()).unwrap_or(u64::MAX),
+                            "identifiers_kept_for_legal_obligations",
+                        ),
                     ]),
                     bytes_found: 0,
                 })

@@ -264,6 +264,7 @@ fn a_destination_hears_of_an_erasure_behind_what_was_on_its_way() {
         position: world.log.bounds().end.0,
         request: "r1".to_owned(),
         fragments,
+        spared: Vec::new(),
         at: Timestamp::from_millis(NOON),
     };
     let letters = [DestinationName::parse("letters").unwrap()].into();

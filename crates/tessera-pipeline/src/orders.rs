@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use tessera_model::{
-    ConsentOrder, FragmentId, Json, MessageId, MessageKey, Operation, PurposeSet, Reject, SourceName,
-    Timestamp, Trait,
+    ConsentOrder, FragmentId, Json, LegalBasis, MessageId, MessageKey, Operation, PurposeSet, Purposes,
+    Reject, SourceName, Timestamp, Trait,
 };
 use tessera_policy::{ConsentRecord, covering, is_in_time};
 use tessera_profile::{Basis, Cluster};
@@ -29,12 +29,7 @@ impl Application<'_> {
             Operation::Consents { fragments, words } => self.words(fragments, words, at),
             Operation::Rectify { fragment, traits, .. } => self.rectify(*fragment, traits, at, position),
             Operation::Erase { fragments, .. } => self.erase(fragments, at),
-            Operation::LiftErasure { fragments } => {
-                for id in fragments.iter().filter(|id| self.view.is_erased(**id)).copied().collect::<Vec<_>>()
-                {
-                    self.view.bury(id, None);
-                }
-            }
+            Operation::LiftErasure { fragments } => self.lift(fragments),
             Operation::Expire { fragments } => self.expire(fragments, at),
             Operation::Reject { source, code, reason, payload, is_cut, line } => {
                 let mut row =
@@ -135,13 +130,40 @@ impl Application<'_> {
         }
     }
 
-    /// Takes the people meant out of the state, and marks each of their identifiers.
+    /// Takes the people meant out of the state, and marks each of their identifiers. What the law obliges to keep of
+    /// them stays, for that alone (GDPR Art. 17(3)(b)).
     fn erase(&mut self, fragments: &[FragmentId], at: Timestamp) {
         for id in fragments {
+            if self.spare(*id, at) {
+                continue;
+            }
             self.erase_one(*id, at);
             // Also one that was never seen: what comes of it later is not kept.
             self.view.bury(*id, Some(at));
         }
+    }
+
+    /// Erases a person but for what the law obliges to keep. `false`: there is nothing of the kind.
+    fn spare(&mut self, id: FragmentId, at: Timestamp) -> bool {
+        let purposes = &self.settings.rules.purposes;
+        let legal = obligations(purposes);
+        let Some(root) = self.view.root(id) else { return false };
+        let Some(cluster) = self.view.cluster_mut(root) else { return false };
+        let Some(node) = cluster.find(id) else { return false };
+        if !owes(cluster, node, purposes, at) {
+            return false;
+        }
+        let mut removed = 0;
+        let nodes: Vec<usize> = cluster.component(node).map(|(at, _)| at).collect();
+        for node in nodes {
+            let Some(fragment) = cluster.fragment_mut(node) else { continue };
+            removed += fragment.narrow(legal, |basis, said| is_kept(purposes, legal, basis, said, at));
+            fragment.consents.erase(at);
+        }
+        let totals = self.view.totals_mut();
+        totals.erased += 1;
+        totals.expired += as_u64(removed);
+        true
     }
 
     fn erase_one(&mut self, id: FragmentId, at: Timestamp) {
@@ -174,11 +196,24 @@ impl Application<'_> {
         totals.identifiers = totals.identifiers.saturating_sub(as_u64(gone.len()));
     }
 
+    fn lift(&mut self, fragments: &[FragmentId]) {
+        for id in fragments {
+            if self.view.is_erased(*id) {
+                self.view.bury(*id, None);
+            } else if let Some(cluster) = self.view.root(*id).and_then(|root| self.view.cluster_mut(root)) {
+                let node = cluster.find(*id);
+                if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
+                    fragment.consents.lift_erasure();
+                }
+            }
+        }
+    }
+
     /// Removes what no purpose covers any more. A purpose covers data that serves it as long as it permits to keep it,
     /// and its time is not over.
     fn expire(&mut self, fragments: &[FragmentId], now: Timestamp) {
         let purposes = &self.settings.rules.purposes;
-        let mut removed = 0;
+        let (mut removed, mut ended) = (0, Vec::new());
         for id in fragments {
             let Some((cluster, node)) = self.view.root(*id).and_then(|root| {
                 let cluster = self.view.cluster_mut(root)?;
@@ -194,8 +229,16 @@ impl Application<'_> {
                     removed += fragment.retain(|basis, at| is_kept(purposes, covered, basis, at, now));
                 }
             }
+            let mut theirs = cluster.component(node).map(|(_, fragment)| fragment);
+            let is_over =
+                theirs.all(|fragment| fragment.consents.erased_at().is_some() && fragment.values() == 0);
+            ended.extend(is_over.then_some(*id));
         }
         self.view.totals_mut().expired += as_u64(removed);
+        // What the law obliged to keep of somebody erased is over.
+        for id in ended {
+            self.erase_one(id, now);
+        }
     }
 }
 
@@ -214,11 +257,26 @@ fn holders(cluster: &Cluster, node: usize, name: &str) -> Vec<(usize, Basis)> {
     any.into_iter().collect()
 }
 
+/// The purposes that rest on an obligation of the law.
+pub(crate) fn obligations(purposes: &Purposes) -> PurposeSet {
+    let is_legal = |purpose: &&std::sync::Arc<tessera_model::Purpose>| {
+        purpose.document.basis == LegalBasis::LegalObligation && !purpose.document.retired
+    };
+    purposes.iter().filter(is_legal).map(|purpose| purpose.id).collect()
+}
+
+/// Whether the law obliges to keep anything of a person.
+pub(crate) fn owes(cluster: &Cluster, node: usize, purposes: &Purposes, now: Timestamp) -> bool {
+    let legal = obligations(purposes);
+    let mut theirs = cluster.component(node).map(|(_, fragment)| fragment);
+    theirs.any(|fragment| fragment.any_value(|basis, at| is_kept(purposes, legal, basis, at, now)))
+}
+
 /// The purposes that permit to keep the data of a profile.
 pub(crate) fn kept_purposes(
     cluster: &Cluster,
     node: usize,
-    purposes: &tessera_model::Purposes,
+    purposes: &Purposes,
     now: Timestamp,
 ) -> PurposeSet {
     let all = purposes.iter().map(|purpose| purpose.id).collect();
@@ -228,7 +286,7 @@ pub(crate) fn kept_purposes(
 
 /// Whether a value on this basis and of this time is still covered.
 pub(crate) fn is_kept(
-    purposes: &tessera_model::Purposes,
+    purposes: &Purposes,
     covered: PurposeSet,
     basis: &Basis,
     at: Timestamp,

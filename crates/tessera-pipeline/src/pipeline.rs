@@ -1,5 +1,6 @@
 //! load -> apply -> commit, one batch at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use tessera_model::{
     Document, Event, HashKey, Operation, PurposeRegister, Record, Rules, Timestamp, Workspace,
 };
-use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
+use tessera_store::{Change, Clock, Key, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
-use crate::erasure::{self, Mentions};
+use crate::erasure::{self, Cover};
+use crate::orders::obligations;
 use crate::routes::Route;
-use crate::rows::{self, ErasureRow};
+use crate::rows;
 use crate::view::{View, workspace_key};
 use crate::{Item, Notice, PipelineError, PipelineMetrics, RejectId, Stage};
 
@@ -315,37 +317,43 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     ) -> Result<(), PipelineError> {
         let rules = self.rules.load_full();
         let mut view = View::load(self.store.as_ref(), std::iter::empty::<&Event>(), &self.key)?;
-        let mut more = Vec::new();
-        match operation {
+        let store = self.store.as_ref();
+        let more = match operation {
             Operation::Split { fragments, .. }
             | Operation::Consents { fragments, .. }
             | Operation::LiftErasure { fragments } => {
-                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+                view.load_rows(store, fragments.iter().copied().collect())?;
+                Vec::new()
             }
             Operation::Expire { fragments } => {
-                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
-                more =
-                    erasure::no_longer_covered(self.store.as_ref(), &view, fragments, &rules.purposes, at)?;
+                let within = rules.purposes.iter().map(|purpose| purpose.id).collect();
+                view.load_rows(store, fragments.iter().copied().collect())?;
+                // Whose last obligation is over is erased.
+                let everybody = view.in_clusters_of(fragments);
+                view.load_rows(store, everybody.into_iter().collect())?;
+                let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
+                erasure::no_longer_covered(store, fragments, &cover)?
             }
             Operation::Rectify { fragment, .. } => {
-                view.load_rows(self.store.as_ref(), [*fragment].into_iter().collect())?;
+                view.load_rows(store, [*fragment].into_iter().collect())?;
+                Vec::new()
             }
             Operation::Erase { fragments, request } => {
-                view.load_rows(self.store.as_ref(), fragments.iter().copied().collect())?;
+                view.load_rows(store, fragments.iter().copied().collect())?;
                 let everybody = view.in_clusters_of(fragments);
-                view.load_rows(self.store.as_ref(), everybody.into_iter().collect())?;
-                let row = ErasureRow {
-                    position: item.position.0,
-                    request: request.clone(),
-                    fragments: view.profiles_of(fragments),
-                    at,
-                };
-                let mentions = Mentions::new(&row.fragments, &rules, &self.key);
-                more = erasure::leftovers(self.store.as_ref(), &mentions)?;
-                more.push(rows::put(self.store.as_ref(), rows::erasure_key(item.position.0), Some(&row))?);
+                view.load_rows(store, everybody.into_iter().collect())?;
+                let row = erasure::row(&view, fragments, &rules.purposes, (item.position.0, request, at));
+                let mut more = erasure::leftovers(store, &row, &rules, &self.key)?;
+                let within = obligations(&rules.purposes);
+                let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
+                let queued = erasure::no_longer_covered(store, &row.spared, &cover)?;
+                let known: BTreeSet<Key> = more.iter().map(|change| change.key).collect();
+                more.extend(queued.into_iter().filter(|change| !known.contains(&change.key)));
+                more.push(rows::put(store, rows::erasure_key(item.position.0), Some(&row))?);
+                more
             }
-            _ => {}
-        }
+            _ => Vec::new(),
+        };
         let settings = Settings {
             rules: &rules,
             routes: &self.routes,

@@ -16,6 +16,9 @@ pub struct ErasureRow {
     pub request: String,
     /// Every identifier of the people meant.
     pub fragments: Vec<FragmentId>,
+    /// Identifiers of people of whom the law obliges to keep something: they were erased but for that.
+    #[serde(default)]
+    pub spared: Vec<FragmentId>,
     /// When it was ordered.
     pub at: Timestamp,
 }

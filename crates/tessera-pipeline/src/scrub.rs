@@ -56,20 +56,23 @@ type Found = Vec<Option<Event>>;
 type Decide<'a> = dyn FnMut(Option<&Event>, &str) -> Result<Erasing, PipelineError> + 'a;
 
 impl<L: Log, S: Store> Scrub<'_, L, S> {
-    /// Makes unreadable what the log says of these people up to `upto`. `progress` hears the position now and then.
+    /// Makes unreadable what the log says of these people up to `upto`, and of `spared` what no purpose covers any more. `progress` hears the position now and then.
     ///
     /// # Errors
     /// [`PipelineError`]; what was rewritten stays so, and the rest is done by another pass.
     pub fn people(
         &self,
         mentions: &Mentions<'_>,
+        spared: &Mentions<'_>,
         upto: Position,
         progress: &mut dyn FnMut(Position),
     ) -> Result<Scrubbed, PipelineError> {
         let decide: &mut Decide<'_> = &mut |event, text| {
             Ok(match event {
                 Some(event) if mentions.is_about(event) => Erasing::Everything,
-                None if mentions.in_text(text) => Erasing::Everything,
+                // What the law obliges to keep of them is covered still.
+                Some(event) if spared.is_about(event) && !self.is_covered(event)? => Erasing::Everything,
+                None if mentions.in_text(text) || spared.in_text(text) => Erasing::Everything,
                 // Somebody else's event that names them: a shared device, an address in a property.
                 Some(_) => match find_values(text, |value| mentions.in_words(value)) {
                     places if places.is_empty() => Erasing::Nothing,

@@ -37,6 +37,7 @@ struct Stored {
     words: Vec<StoredWord>,
     subscriptions: Vec<Subscription>,
     born_on: Option<Birthday>,
+    erased_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,7 +87,8 @@ fn lasted(record: &ConsentRecord) -> u64 {
 impl From<Consents> for Stored {
     fn from(consents: Consents) -> Self {
         let mut words: Vec<StoredWord> = Vec::new();
-        for record in consents.records {
+        let (records, consents) = consents.take_records();
+        for record in records {
             if let Some(word) = words.iter_mut().find(|word| word.is_like(&record)) {
                 word.purposes = word.purposes.or(record.purpose.into_iter().collect());
                 continue;
@@ -104,7 +106,8 @@ impl From<Consents> for Stored {
                 evidence: record.evidence,
             });
         }
-        Self { words, subscriptions: consents.subscriptions, born_on: consents.born_on }
+        let Consents { subscriptions, born_on, erased_at, .. } = consents;
+        Self { words, subscriptions, born_on, erased_at }
     }
 }
 
@@ -118,7 +121,8 @@ impl From<Stored> for Consents {
             }
         }
         records.sort_unstable_by_key(ConsentRecord::key);
-        Self { records, subscriptions: stored.subscriptions, born_on: stored.born_on }
+        let Stored { subscriptions, born_on, erased_at, .. } = stored;
+        Self { records, subscriptions, born_on, erased_at }
     }
 }
 
@@ -155,6 +159,7 @@ pub struct Consents {
     records: Vec<ConsentRecord>,
     subscriptions: Vec<Subscription>,
     born_on: Option<Birthday>,
+    erased_at: Option<Timestamp>,
 }
 
 impl Consents {
@@ -210,11 +215,32 @@ impl Consents {
         self.born_on = None;
     }
 
+    /// The person was erased, but for what the law obliges to keep.
+    pub fn erase(&mut self, at: Timestamp) {
+        self.erased_at = self.erased_at.max(Some(at));
+    }
+
+    /// What comes of the person may be kept again.
+    pub fn lift_erasure(&mut self) {
+        self.erased_at = None;
+    }
+
+    /// When the person was erased, but for what the law obliges to keep.
+    #[must_use]
+    pub fn erased_at(&self) -> Option<Timestamp> {
+        self.erased_at
+    }
+
+    fn take_records(mut self) -> (Vec<ConsentRecord>, Self) {
+        (std::mem::take(&mut self.records), self)
+    }
+
     /// Adds all that `other` knows.
     pub fn merge(&mut self, other: &Self) {
         other.records.iter().for_each(|record| self.add(record.clone()));
         other.subscriptions.iter().for_each(|subscription| self.subscribe(subscription.clone()));
         self.born_on = self.born_on.max(other.born_on);
+        self.erased_at = self.erased_at.max(other.erased_at);
     }
 
     /// What was known of the person's will at a time, as far as it is remembered since when each word stands.
@@ -222,6 +248,7 @@ impl Consents {
     pub fn as_of(&self, at: Timestamp) -> Self {
         let mut then = self.clone();
         then.records.retain(|record| record.first_at <= at);
+        then.erased_at = then.erased_at.filter(|erased_at| *erased_at <= at);
         then
     }
 
@@ -238,7 +265,7 @@ impl Consents {
     /// Whether nothing was ever said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.subscriptions.is_empty()
+        self.records.is_empty() && self.subscriptions.is_empty() && self.erased_at.is_none()
     }
 
     /// The records about one purpose, or about the whole person.

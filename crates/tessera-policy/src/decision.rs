@@ -276,6 +276,10 @@ impl<'a> Finding<'a> {
 
     fn fragment(&mut self, purpose: &Purpose, act: Act, consents: &'a Consents, now: Timestamp) {
         self.born_on = self.born_on.max(consents.birthday());
+        // GDPR Art. 17(3)(b): what the law obliges to keep is kept, and for that alone.
+        if consents.erased_at().is_some() && purpose.document.basis != LegalBasis::LegalObligation {
+            self.deny(Denial::Erased);
+        }
         if act == Act::Use && is_restricted(consents) && !outranks_restriction(purpose.document.basis) {
             self.deny(Denial::Restricted);
         }
@@ -361,7 +365,7 @@ impl<'a> Finding<'a> {
     fn conclude(mut self, purpose: &Purpose, now: Timestamp) -> Result<Option<&'a ConsentRecord>, Denial> {
         let document = &purpose.document;
         if document.retired {
-            return Err(Denial::Retired);
+            self.deny(Denial::Retired);
         }
         if document.basis == LegalBasis::Consent && self.yes.is_none() {
             self.deny(Denial::NeverAsked);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{
-    Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeSet, SourceName, Timestamp,
-    Trait,
+    BIRTHDAY_TRAITS, Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeSet,
+    SourceName, Timestamp, Trait,
 };
 use tessera_policy::{ConsentRecord, Consents};
 
@@ -173,8 +173,17 @@ impl Fragment {
         let removed = before - self.values();
         self.bases = bases;
         self.forget_unused_bases();
-        if self.bases.is_empty() {
+        if !self.traits.iter().any(|(entry, _)| BIRTHDAY_TRAITS.contains(&entry.name.as_ref())) {
             self.consents.forget_birthday();
+        }
+        removed
+    }
+
+    /// Keeps only what serves `purposes`, and for these alone. Returns how many values went.
+    pub fn narrow(&mut self, purposes: PurposeSet, is_kept: impl Fn(&Basis, Timestamp) -> bool) -> usize {
+        let removed = self.retain(|basis, at| is_kept(basis, at));
+        for basis in &mut self.bases {
+            basis.purposes = basis.purposes.and(purposes);
         }
         removed
     }

@@ -491,6 +491,11 @@ fn merges(cluster: &Cluster, folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<Edge
             Some(EdgeView { a, b, linked: edge.linked(), evidence: evidence.collect() })
         })
         .collect();
-    found.sort_by(|x, y| (&x.a, &x.b).cmp(&(&y.a, &y.b)));
+    // Values that are not shown may leave two edges with equal ends: the evidence then tells them apart.
+    let order = |edge: &EdgeView| {
+        let first = edge.evidence.first().map(|evidence| (evidence.at, evidence.message_id.clone()));
+        (edge.a.clone(), edge.b.clone(), first)
+    };
+    found.sort_by_cached_key(order);
     found
 }

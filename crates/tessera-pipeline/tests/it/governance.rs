@@ -402,3 +402,44 @@ fn the_workspace_is_sealed_in_log_and_store() {
     assert!(rows.iter().all(|(_, value)| !String::from_utf8_lossy(value).contains("web-write-key")));
     assert_eq!(world.pipeline.rules().load().workspace.documents().count(), documents.len());
 }
+
+#[test]
+fn erasing_spares_what_the_law_obliges_to_keep_and_that_alone() {
+    let purposes = [
+        json!({"name": "tax", "basis": "legal_obligation", "retention_days": 10}),
+        json!({"name": "offers", "basis": "legitimate_interests"}),
+    ];
+    let sources = [json!({"name": "shop", "write_key": "shop-write-key", "purposes": ["tax", "offers"],
+        "events": {"identify": ["offers"], "Product Viewed": ["offers"]}})];
+    let mut world = workspace(&purposes, &sources);
+    let mut bought = track("m1", Some("ada"), None, NOON);
+    bought["event"] = json!("Order Completed");
+    bought["properties"] = json!({"invoice": "Canaryinvoice"});
+    let mut seen = track("m2", Some("ada"), Some("dev"), NOON);
+    seen["properties"] = json!({"page": "Canarypage"});
+    world.send(
+        "shop",
+        &[bought, seen, identify("m3", Some("ada"), None, json!({"city": "Canarytown"}), NOON)],
+    );
+    world.erase("user_id:ada");
+    let folder = tempfile::tempdir().unwrap();
+    let finished = world.eraser(folder.path()).erase(&mut |_| {}).unwrap().unwrap();
+    assert_eq!((finished.fragments.len(), finished.spared.len()), (0, 2));
+    assert_eq!(world.holds("Canarytown"), Vec::<String>::new());
+    assert_eq!(world.holds("Canarypage"), Vec::<String>::new());
+    assert!(!world.holds("Canaryinvoice").is_empty());
+    assert_eq!(world.profile_for("user_id:ada", Some("offers")), Err("erased".to_owned()));
+    let kept = world.profile_for("user_id:ada", Some("tax")).unwrap();
+    assert_eq!((kept["event_counts"].as_object().unwrap().len(), &kept["traits"]), (1, &json!({})));
+    world.send("shop", &[identify("m4", Some("ada"), None, json!({"city": "Canarytown"}), NOON)]);
+    assert_eq!(world.totals().denied.get("erased"), Some(&1));
+    // Once the time of the obligation is over the person goes as everybody.
+    world.clock.advance_millis(11 * DAY);
+    world.expire();
+    world.eraser(folder.path()).sweep(&mut |_| {}).unwrap();
+    assert_eq!(world.holds("Canaryinvoice"), Vec::<String>::new());
+    assert_eq!(world.holds("ada"), Vec::<String>::new());
+    assert_eq!(world.profile_for("user_id:ada", None), Err("not found".to_owned()));
+    world.send("shop", &[track("m5", Some("ada"), None, NOON)]);
+    assert_eq!(world.totals().denied.get("erased"), Some(&2));
+}

@@ -112,10 +112,11 @@ impl Both<'_> {
             }
             Deed::Erase(identifier) => {
                 self.engine.erase(identifier).map_err(failed)?;
-                self.world.erase(identifier);
+                self.world.erase(identifier, step.at);
             }
             Deed::Lift => {
-                let lifted = std::mem::take(&mut self.world.tombstones);
+                let mut lifted = std::mem::take(&mut self.world.tombstones);
+                lifted.append(&mut self.world.spared);
                 self.engine.lift(&lifted).map_err(failed)?;
             }
         }

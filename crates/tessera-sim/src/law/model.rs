@@ -19,6 +19,8 @@ pub(crate) struct World {
     /// Everything that arrived, but what was erased.
     pub(crate) heard: Vec<Heard>,
     pub(crate) tombstones: Vec<String>,
+    /// Identifiers of who was erased but for what the law obliges to keep.
+    pub(crate) spared: Vec<String>,
     off: Vec<Rule>,
 }
 
@@ -196,9 +198,41 @@ impl World {
             && event.identifiers.iter().any(|identifier| self.tombstones.contains(identifier))
     }
 
-    /// Everything of a person is erased, and not kept again.
-    pub(crate) fn erase(&mut self, identifier: &str) {
+    /// Everything of a person is erased, and not kept again; but what the law obliges to keep stays, for that alone.
+    pub(crate) fn erase(&mut self, identifier: &str, at: Millis) {
         let person = self.person(&[identifier.to_owned()]);
+        if self.holds(Rule::Erased)
+            && self.heard.iter().any(|heard| is_of(heard, &person) && self.is_owed(heard, at))
+        {
+            let owed: Vec<Vec<String>> = self
+                .heard
+                .iter()
+                .map(|heard| {
+                    let is_owed =
+                        |name: &&String| self.is_obligation(name) && !self.is_too_old(&heard.event, name, at);
+                    heard.purposes.iter().filter(is_owed).cloned().collect()
+                })
+                .collect();
+            for (heard, owed) in self.heard.iter_mut().zip(owed) {
+                if is_of(heard, &person) {
+                    heard.purposes = owed;
+                }
+            }
+            self.spared.extend(person);
+            return;
+        }
+        self.forget(person);
+    }
+
+    fn is_obligation(&self, purpose: &str) -> bool {
+        self.purpose(purpose).is_some_and(|own| own.basis == Basis::LegalObligation && !own.is_retired)
+    }
+
+    fn is_owed(&self, heard: &Heard, at: Millis) -> bool {
+        heard.purposes.iter().any(|name| self.is_obligation(name) && !self.is_too_old(&heard.event, name, at))
+    }
+
+    fn forget(&mut self, person: Vec<String>) {
         for heard in &mut self.heard {
             heard.event.identifiers.retain(|other| !person.contains(other));
         }
@@ -224,6 +258,16 @@ impl World {
         for (heard, is_covered) in self.heard.iter_mut().zip(covered) {
             if !is_covered {
                 heard.purposes.clear();
+            }
+        }
+        // What the law obliged to keep of somebody erased is over.
+        for person in self.people() {
+            let mut theirs = self.heard.iter().filter(|heard| is_of(heard, &person));
+            let is_over = person.iter().all(|own| self.spared.contains(own))
+                && theirs.all(|heard| heard.purposes.is_empty());
+            if is_over {
+                self.spared.retain(|own| !person.contains(own));
+                self.forget(person);
             }
         }
     }
@@ -307,6 +351,10 @@ impl World {
         let mut reasons = Vec::new();
         if purpose.is_retired {
             reasons.push(Reason::Retired);
+        }
+        let is_erased = self.holds(Rule::Erased) && person.iter().any(|own| self.spared.contains(own));
+        if is_erased && purpose.basis != Basis::LegalObligation {
+            reasons.push(Reason::Erased);
         }
         self.restriction(purpose, &fragments, &mut reasons);
         self.objection(purpose, &fragments, &mut reasons);
@@ -495,4 +543,9 @@ fn last<'a>(said: &[&'a Statement], counts: impl Fn(&Statement) -> bool) -> Vec<
         }
     }
     found
+}
+
+/// Whether what was heard is about somebody with one of these identifiers.
+fn is_of(heard: &Heard, person: &[String]) -> bool {
+    heard.event.identifiers.iter().any(|own| person.contains(own))
 }
