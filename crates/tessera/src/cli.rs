@@ -97,6 +97,19 @@ pub(crate) enum Command {
     /// Give and take access: accounts, tokens, roles.
     #[command(subcommand)]
     Access(Access),
+    /// Show what a person said about purposes, put new words on record, make receipts.
+    #[command(subcommand)]
+    Consent(crate::commands::consent::Consent),
+    /// Work on requests of data subjects: access, portability, rectification, erasure, restriction, objection.
+    #[command(subcommand)]
+    Dsr(crate::commands::dsr::Dsr),
+    /// Erase a person: opens a request, fulfils it, and waits until no byte is left.
+    Erase(crate::commands::erase::Erase),
+    /// List and lift erasures, and look for values that must be gone.
+    #[command(subcommand)]
+    Erasures(crate::commands::erase::Erasures),
+    /// Remove now what no purpose covers any more; the server does so by itself every day.
+    Sweep,
     /// Answer who got what and why; export the evidence, and check an export.
     #[command(subcommand)]
     Evidence(crate::commands::evidence::Evidence),

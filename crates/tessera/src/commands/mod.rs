@@ -1,10 +1,13 @@
 //! One module for each group of commands.
 
 mod access;
+pub(crate) mod consent;
 pub(crate) mod demo;
 mod destination;
-pub(crate) mod evidence;
 pub(crate) mod docs;
+pub(crate) mod dsr;
+pub(crate) mod erase;
+pub(crate) mod evidence;
 pub(crate) mod import;
 mod live;
 mod profile;
@@ -44,6 +47,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),
         Command::Access(command) => access::run(&global, &command),
+        Command::Consent(command) => command.run(&global),
+        Command::Dsr(command) => command.run(&global),
+        Command::Erase(command) => command.run(&global),
+        Command::Erasures(command) => command.run(&global),
+        Command::Sweep => erase::sweep(&global),
         Command::Evidence(command) => command.run(&global),
         Command::Report(command) => command.run(&global),
         Command::Verify => state::verify(&global),
