@@ -189,10 +189,11 @@ fn the_register_reads_as_markdown() {
 
     * Data is kept and used only for purposes whose legal basis holds at that moment; anything else is refused.
     * Named accounts with roles; each sees only the fields and purposes granted to it.
-    * Every read of personal data and every change is written to an audit log.
-    * Every field that leaves is recorded in a hash-chained ledger with signed checkpoints.
-    * Secrets are encrypted at rest; transport is encrypted where TLS is switched on.
-    * Data is removed on schedule when its last purpose ends, and at once when a person asks and the law agrees.
+    * Every read of a person's data through the interfaces is recorded before it is answered, every other request after.
+    * Every field that leaves is recorded in a hash-chained ledger with signed checkpoints, before it leaves.
+    * Secrets of the workspace are encrypted at rest; passwords and tokens of accounts are kept as hashes only.
+    * Transport is encrypted where TLS is switched on.
+    * Data is removed on schedule when its last purpose ends, and from every file when a person asks and the law agrees.
     "#);
 }
 
