@@ -7,6 +7,7 @@ mod bad_input;
 mod ingest;
 mod live;
 mod rejects;
+mod rights;
 mod serving;
 mod simulate;
 mod tls;
