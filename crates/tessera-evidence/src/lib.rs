@@ -30,8 +30,7 @@ pub use error::EvidenceError;
 pub use export::Exported;
 pub use folder::FolderReader;
 pub use format::{
-    APPEND_ENTRIES_MAX, CHECKPOINT_ENTRIES, FORMAT_VERSION, Hash, LINE_BYTES_MAX, key_id,
-    public_key_of,
+    APPEND_ENTRIES_MAX, CHECKPOINT_ENTRIES, FORMAT_VERSION, Hash, LINE_BYTES_MAX, key_id, public_key_of,
 };
 pub use ledger::{CHECKPOINT_SECONDS, Head, Ledger};
 pub use read::{Filter, Line};

@@ -14,7 +14,7 @@ use tessera_model::{DestinationName, FragmentId, Operation, Timestamp};
 use tessera_store::{Log, Store};
 
 use crate::eraser::{Eraser, Finished, Passing};
-use crate::rows::ErasureRow;
+use crate::rows::{ErasureRow, load_erasures};
 use crate::{PipelineError, SnapshotError, for_each_due};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -128,6 +128,7 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
         if let Ok(Some(swept)) = self.eraser.swept_at() {
             last_sweep = Timestamp::from_millis(i64::try_from(swept).unwrap_or(0));
         }
+        let mut is_restored = false;
         loop {
             {
                 let mut state = handle.state.lock();
@@ -147,7 +148,11 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
             let is_asked = handle.state.lock().sweeps_done < wanted;
             let is_due =
                 self.sweep_every_millis > 0 && at.millis_since(last_sweep) >= self.sweep_every_millis;
-            let worked = self.erase(handle).and_then(|()| match is_asked || is_due {
+            let restored = match is_restored {
+                true => Ok(()),
+                false => self.repeat_lost().map(|()| is_restored = true),
+            };
+            let worked = restored.and_then(|()| self.erase(handle)).and_then(|()| match is_asked || is_due {
                 true => self.sweep(handle, wanted).map(|()| last_sweep = at),
                 false => Ok(()),
             });
@@ -166,6 +171,28 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
                 tracing::error!(code = error.code(), "cannot sign the evidence ledger: {error}");
             }
         }
+    }
+
+    /// Orders again what the ledger says was erased and the store knows nothing of: the data folder was restored from a
+    /// backup that is older than the erasure.
+    fn repeat_lost(&self) -> Result<(), Trouble> {
+        let known: BTreeSet<String> =
+            load_erasures(self.eraser.store.as_ref())?.into_iter().map(|row| row.request).collect();
+        let mut lost: BTreeMap<String, Vec<FragmentId>> = BTreeMap::new();
+        let filter = Filter { kinds: [Kind::Erasure].into_iter().collect(), ..Filter::default() };
+        self.evidence.read(&filter, |line| {
+            if let Entry::Erasure(erasure) = &line.entry
+                && !known.contains(&*erasure.request)
+            {
+                lost.entry(erasure.request.to_string()).or_default().extend(&erasure.subjects);
+            }
+            true
+        })?;
+        for (request, fragments) in lost {
+            tracing::warn!(identifiers = fragments.len(), "erasing again what a backup brought back");
+            (self.order)(Operation::Erase { fragments, request }).map_err(Trouble::Order)?;
+        }
+        Ok(())
     }
 
     fn erase(&self, handle: &Housekeeping) -> Result<(), Trouble> {
@@ -187,7 +214,7 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
                 Entry::Erasure(Erasure {
                     request: row.request.as_str().into(),
                     identifiers: u64::try_from(row.fragments.len()).unwrap_or(u64::MAX),
-                    subjects: row.fragments.clone(),
+                    subjects: row.fragments.iter().chain(&row.spared).copied().collect(),
                     removed: BTreeMap::from([
                         counts(finished.log.events, "events"),
                         counts(finished.log.orders, "orders"),

@@ -16,6 +16,8 @@ mod eraser;
 mod erasure;
 mod error;
 mod housekeeping;
+#[cfg(test)]
+mod housekeeping_tests;
 mod item;
 mod line;
 #[cfg(test)]
