@@ -187,7 +187,7 @@ impl Reading<'_, '_> {
             let Some(node) = nodes.first().filter(|node| !of.nodes.contains(node)) else { continue };
             let Some(folded) = fold(cluster, *node) else { continue };
             let grant = self.grant(cluster, &folded);
-            if !grant.permits().is_empty() && is_served(&folded, &grant) {
+            if !grant.permits().is_empty() && is_served(cluster, &folded, &grant) {
                 named.extend(nodes);
             }
         }

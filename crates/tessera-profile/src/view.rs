@@ -12,7 +12,7 @@ use tessera_model::{
 };
 use tessera_policy::{Denial, Grant, Labels, Permit, Permitted};
 
-use crate::{Basis, Cluster, Folded, Recent};
+use crate::{Basis, Cluster, Folded, Fragment, Recent};
 
 /// Which parts a reader asked for, beyond the profile itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -292,7 +292,7 @@ impl Sight<'_> {
 /// Why nothing at all may be seen.
 pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result<Permitted<Profile>, Denial> {
     let Subject { cluster, folded, purposes } = subject;
-    if !is_served(folded, grant) {
+    if !is_served(cluster, folded, grant) {
         return Err(grant.denials().values().min().copied().unwrap_or(Denial::NotServed));
     }
     let view = asked.view;
@@ -334,12 +334,19 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
     })
 }
 
-/// Whether a permitted purpose covers anything of the profile.
+/// Whether a permitted purpose covers anything of the profile. Identifiers have no basis of their own: of somebody of whom
+/// nothing else is held, or nothing that may be used, not even they are shown.
 #[must_use]
-pub fn is_served(folded: &Folded<'_>, grant: &Grant) -> bool {
+pub fn is_served(cluster: &Cluster, folded: &Folded<'_>, grant: &Grant) -> bool {
+    // An account may have come without traits.
+    let came = |fragment: &Fragment| {
+        let at = fragment.last_seen_at;
+        fragment.values() == 0 && fragment.bases().iter().any(|basis| grant.covers(basis.purposes, at))
+    };
     folded.traits.values().any(|((_, word), basis)| covered(grant, *basis, word.at))
         || folded.events.iter().any(|(event, basis)| covered(grant, *basis, event.last_at))
-        || (folded.recent.is_empty() && folded.traits.is_empty())
+        || folded.memberships.iter().any(|(one, basis)| covered(grant, *basis, one.since))
+        || folded.nodes.iter().filter_map(|node| cluster.fragment(*node)).any(came)
 }
 
 /// What was said about each purpose. Shown whatever was decided: it is the proof of the decision.

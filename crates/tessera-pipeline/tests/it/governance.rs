@@ -272,7 +272,8 @@ fn what_no_purpose_covers_any_more_is_removed_from_profile_and_log() {
     world.expire();
     world.eraser(folder.path()).sweep(&mut |_| {}).unwrap();
     assert_eq!(world.holds("Canarysize"), Vec::<String>::new());
-    assert_eq!(world.profile("user_id:ada")["consents"]["news"]["status"], "withdrawn", "the proof stays");
+    assert_eq!(world.profile_for("user_id:ada", None), Err("withdrawn".to_owned()), "not even identifiers");
+    assert_eq!(world.consents("user_id:ada")["news"]["status"], "withdrawn", "the proof stays");
 }
 
 #[test]

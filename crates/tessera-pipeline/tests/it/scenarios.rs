@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tessera_model::{Entrance, Operation};
+use tessera_pipeline::fragments_of;
 
 use crate::world::{NOON, World, identify, track};
 
@@ -89,10 +90,10 @@ fn a_refusal_is_kept_as_proof_although_the_event_is_not() {
     event["context"] = json!({"consent": {"categoryPreferences": {"Newsletter": false}}});
     world.send("form", &[event]);
     assert_eq!(world.totals().denied["refused"], 1);
-    let profile = world.profile("anonymous_id:d");
-    assert_eq!(profile["traits"], json!({}));
-    assert_eq!(profile["consents"]["news"]["status"], "refused");
-    assert_eq!(identifiers(&profile), ["anonymous_id:d"], "no link was made");
+    assert_eq!(world.profile_for("anonymous_id:d", None), Err("refused".to_owned()));
+    assert_eq!(world.consents("anonymous_id:d")["news"]["status"], "refused");
+    let device = world.id("anonymous_id:d");
+    assert_eq!(fragments_of(world.store.as_ref(), device).unwrap(), [device].into(), "no link was made");
 }
 
 #[test]

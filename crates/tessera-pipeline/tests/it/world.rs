@@ -128,6 +128,17 @@ impl World {
         self.profile_for(reference, None).unwrap()
     }
 
+    /// What was said about purposes, which is shown also of somebody of whom nothing else may be.
+    pub(crate) fn consents(&self, reference: &str) -> Value {
+        let rules = self.pipeline.rules().load_full();
+        let query = Query { rules: &rules, purpose: None, view: View::default(), now: self.clock.now() };
+        match query.by_id(self.store.as_ref(), self.id(reference)) {
+            Ok(profile) => serde_json::to_value(&profile.get().consents).unwrap(),
+            Err(QueryError::Denied { consents, .. }) => serde_json::to_value(&consents).unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Every profile, as JSON texts, in no order.
     pub(crate) fn profiles(&self) -> BTreeSet<String> {
         let rules = self.pipeline.rules().load_full();

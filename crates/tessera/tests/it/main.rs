@@ -6,6 +6,8 @@ mod access;
 mod bad_input;
 mod clients;
 mod delivery;
+mod doors;
+mod doors_list;
 mod durability;
 mod evidence;
 mod guide;
