@@ -192,6 +192,14 @@ fn the_page_on_what_if_runs() {
 }
 
 #[test]
+fn the_page_on_answering_a_regulator_runs() {
+    let mut server = Server::start();
+    run(&mut server, "answer-a-regulator.md");
+    let page = fs::read_to_string(server.folder.path().join("records.html")).unwrap();
+    assert!(page.contains("Shop Ltd") && page.contains("EU (Dublin)"));
+}
+
+#[test]
 fn the_pages_without_commands_of_their_own_have_none() {
     // `connect-a-segment-client.md` is code for clients, which `clients.rs` runs; `try-the-demo.md` is the demo's own
     // transcript, which `cargo xtask demo` prints.
