@@ -84,11 +84,13 @@ impl<S: Store> Line<S> {
         let found = rows(self.store.as_ref(), Table::Outbox, name, None, self.destination.batch_max())?;
         let (mut done, mut waiting) = (Vec::new(), Vec::new());
         for (key, stored) in found {
-            // A crash has brought back rows that were delivered before it.
-            if place_of(&key).is_some_and(|(position, _)| position < cursor) {
+            let row = OutboxRow::decode(&stored)?;
+            // A crash has brought back rows that were delivered before it. A notice stands at the place of its order,
+            // which the queue may have passed before it was put there; to tell it again does no harm.
+            let is_past = place_of(&key).is_some_and(|(position, _)| position < cursor);
+            if is_past && row.call != ERASE {
                 done.push(Change { key, before: Some(stored), after: None });
             } else {
-                let row = OutboxRow::decode(&stored)?;
                 waiting.push(Waiting { key, stored, row });
             }
         }

@@ -286,6 +286,29 @@ fn a_destination_hears_of_an_erasure_behind_what_was_on_its_way() {
 }
 
 #[test]
+fn a_notice_is_told_though_the_queue_has_passed_its_place() {
+    let world = World::new();
+    world.send(&json!([consent("ada", "given", "c1"), track("ada", "m1")]));
+    let position = world.log.bounds().end.0;
+    world.send(&json!([track("ada", "m2")]));
+    world.send(&json!([track("ada", "m3")]));
+    let mut line = world.line(Arc::new(|| true));
+    while line.outbox().unwrap() > 0 {}
+    let erasure = ErasureRow {
+        position,
+        request: "r1".to_owned(),
+        fragments: vec![FragmentId([1; 16])],
+        spared: Vec::new(),
+        at: Timestamp::from_millis(NOON),
+    };
+    let letters = [DestinationName::parse("letters").unwrap()].into();
+    tell_of_erasure(world.store.as_ref(), &erasure, &letters, Timestamp::from_millis(NOON)).unwrap();
+    while line.outbox().unwrap() > 0 {}
+    assert_eq!(world.given.lock().forgotten.len(), 1);
+    assert_eq!(world.waiting(), 0);
+}
+
+#[test]
 fn a_transfer_that_the_purpose_does_not_cover_does_not_run() {
     let world = World::new();
     world.send(&json!([consent("ada", "given", "c1"), track("ada", "m1")]));

@@ -23,6 +23,7 @@ use super::profiles::path;
 use super::progress::Hearing;
 use super::read_json;
 use super::requests::parse_subjects;
+use crate::body::drain;
 use crate::edge::Stopping;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, Shared, blocking, to_the_end};
@@ -353,7 +354,9 @@ pub(crate) struct SweepAnswer {
     responses((status = 202, description = "It will begin at once.", body = SweepAnswer)),
     security(("admin_token" = []))
 )]
-pub(crate) async fn sweep<L: Log, S: Store>(State(app): State<App<L, S>>) -> Response {
+pub(crate) async fn sweep<L: Log, S: Store>(State(app): State<App<L, S>>, request: Request) -> Response {
+    // What is left unread would cost the client its connection.
+    drain(request.into_body()).await;
     let sweep = app.parts.housekeeping.ask_for_sweep();
     let housekeeping = app.parts.housekeeping.status();
     (StatusCode::ACCEPTED, Json(SweepAnswer { sweep, is_done: false, housekeeping })).into_response()

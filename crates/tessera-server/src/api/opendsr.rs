@@ -24,6 +24,7 @@ use super::requests::callback::Callback;
 use super::requests::stored::{Protocol, Stored, Via};
 use super::requests::{calendar, no_such_request, parse_id};
 use crate::access::Viewer;
+use crate::body::drain;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, Shared, to_the_end};
 
@@ -170,7 +171,9 @@ pub(crate) async fn cancel<L: Log, S: Store>(
     State(app): State<App<L, S>>,
     Extension(viewer): Extension<Viewer>,
     id: Result<Path<String>, PathRejection>,
+    request: HttpRequest,
 ) -> Result<Response, ApiError> {
+    drain(request.into_body()).await;
     let id = parse_id(id)?;
     let stored = app.passed_on(id, &viewer, Protocol::OpenDsr).await?;
     if !may_cancel(&stored.request) {

@@ -116,6 +116,8 @@ fn wait(client: &Client, id: &str) -> anyhow::Result<Value> {
             bar.set_message(text(passing, "stage").to_owned());
             bar.set_length(number(passing, "total"));
             bar.set_position(number(passing, "done"));
+        } else {
+            bar.set_message("waiting for the destinations that write files");
         }
         if let Some(trouble) = housekeeping.get("trouble").and_then(Value::as_str) {
             bar.set_message(format!("waiting: {trouble}"));

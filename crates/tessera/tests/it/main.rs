@@ -11,6 +11,7 @@ mod doors_list;
 mod durability;
 mod evidence;
 mod guide;
+mod privacy;
 mod server;
 mod simulate;
 mod spine;

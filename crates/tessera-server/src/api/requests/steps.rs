@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::{RequestAnswer, answer, parse_id};
 use crate::access::Viewer;
 use crate::api::read_json;
+use crate::body::drain;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, to_the_end};
 
@@ -105,7 +106,9 @@ pub(crate) async fn acknowledge<L: Log, S: Store>(
     State(app): State<App<L, S>>,
     Extension(viewer): Extension<Viewer>,
     id: Result<Path<String>, PathRejection>,
+    request: HttpRequest,
 ) -> Result<Json<RequestAnswer>, ApiError> {
+    drain(request.into_body()).await;
     step(app, &viewer, id, Action::Acknowledge).await
 }
 
@@ -233,7 +236,9 @@ pub(crate) async fn expire<L: Log, S: Store>(
     State(app): State<App<L, S>>,
     Extension(viewer): Extension<Viewer>,
     id: Result<Path<String>, PathRejection>,
+    request: HttpRequest,
 ) -> Result<Json<RequestAnswer>, ApiError> {
+    drain(request.into_body()).await;
     step(app, &viewer, id, Action::Expire).await
 }
 

@@ -22,6 +22,8 @@ use crate::error::ApiError;
 use crate::shared::{App, Shared, blocking};
 
 const TICK: Duration = Duration::from_millis(200);
+/// The connector whose destinations write files in the data folder.
+const FILES: &str = "jsonl";
 const FIRST_PAUSE_NANOS: u64 = 2_000_000_000;
 
 /// How far the looking after a request is. Lost with a restart, which only means that something is looked at again.
@@ -92,12 +94,13 @@ impl<L: Log, S: Store> Shared<L, S> {
 
     async fn attend(self: &Arc<Self>, id: SubjectRequestId) -> Result<(), ApiError> {
         let mut stored = self.load_request(id).await?;
-        if stored.is_ending() && self.has_ended(id).await? {
-            let complete = Action::Complete { except: stored.except.clone() };
-            stored = self.take_steps(id, vec![(Actor::System, complete)]).await?;
-        }
         if !stored.silent().is_empty() {
             self.hear(&stored).await?;
+            stored = self.load_request(id).await?;
+        }
+        if stored.is_ending() && !self.keeps_a_file(&stored) && self.has_ended(&stored).await? {
+            let complete = Action::Complete { except: stored.except.clone() };
+            stored = self.take_steps(id, vec![(Actor::System, complete)]).await?;
         }
         for url in stored.due_callbacks() {
             self.tell_back(&stored, url).await?;
@@ -107,14 +110,19 @@ impl<L: Log, S: Store> Shared<L, S> {
         Ok(())
     }
 
-    async fn has_ended(self: &Arc<Self>, id: SubjectRequestId) -> Result<bool, ApiError> {
-        let app = Arc::clone(self);
-        let stored = self.load_request(id).await?;
-        if !self.is_erasure_ordered(&stored).await? {
+    /// Whether a destination that writes files of ours has not erased the person from them yet.
+    fn keeps_a_file(&self, stored: &Stored) -> bool {
+        let silent = stored.silent();
+        let rules = self.parts.rules.load();
+        rules.destinations().any(|to| to.connector == FILES && silent.contains(&to.name))
+    }
+
+    async fn has_ended(self: &Arc<Self>, stored: &Stored) -> Result<bool, ApiError> {
+        if !self.is_erasure_ordered(stored).await? {
             return Ok(false);
         }
+        let (app, id) = (Arc::clone(self), stored.id().to_string());
         blocking(move || {
-            let id = id.to_string();
             let is_pending = pending_erasures(app.parts.store.as_ref())?.iter().any(|row| row.request == id);
             // Housekeeping forgets it only once the end is in the ledger.
             Ok(!is_pending && !app.parts.housekeeping.status().pending.contains(&id))
@@ -158,10 +166,10 @@ impl<L: Log, S: Store> Shared<L, S> {
         let told = heard.into_iter().filter_map(|(destination, notice)| {
             let why = notice.detail.unwrap_or_default();
             let told = match notice.status {
-                NoticeStatus::Sent => return None,
+                // It will be tried again.
+                NoticeStatus::Sent | NoticeStatus::Failed => return None,
                 NoticeStatus::Accepted | NoticeStatus::Done => Told::Acknowledged { receipt: why },
                 NoticeStatus::Refused => Told::Impossible { why: or(why, "the recipient refused") },
-                NoticeStatus::Failed => Told::Impossible { why: or(why, "the recipient cannot be reached") },
                 NoticeStatus::Unsupported => Told::Impossible {
                     why: or(why, "it cannot be told by itself: somebody has to write to it"),
                 },
