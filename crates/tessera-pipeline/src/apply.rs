@@ -226,9 +226,20 @@ impl<'a> Application<'a> {
         if let Some(day) = event.born_on {
             told.born_on(day);
         }
-        let known = event.identifiers.iter().filter_map(|identified| self.view.cluster_of(identified.id));
-        let known = known.flat_map(|(cluster, node)| cluster.component(node));
-        let fragments = known.map(|(_, fragment)| &fragment.consents).chain([&told]);
+        let mut fragments: Vec<&Consents> = vec![&told];
+        let mut walked: Vec<(FragmentId, usize)> = Vec::new();
+        for identified in &event.identifiers {
+            let Some(root) = self.view.root(identified.id) else { continue };
+            let Some(cluster) = self.view.cluster(root) else { continue };
+            let Some(node) = cluster.find(identified.id) else { continue };
+            // Mostly all identifiers are one person's.
+            if walked.iter().any(|(other, at)| *other == root && cluster.graph().is_same(*at, node)) {
+                continue;
+            }
+            walked.push((root, node));
+            fragments.extend(cluster.component(node).map(|(_, fragment)| &fragment.consents));
+        }
+        let fragments = fragments.into_iter();
         let purposes = &self.settings.rules.purposes;
         let covered = admit(purposes, event.purposes, fragments, event.received_at)?;
         // What comes so late that its time for a purpose is over is not kept for it.

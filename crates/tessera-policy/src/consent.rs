@@ -32,7 +32,7 @@ pub struct ConsentRecord {
 }
 
 /// How it is stored: words that differ in their purpose alone are one row, for a banner says yes to many at once.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Stored {
     words: Vec<StoredWord>,
     subscriptions: Vec<Subscription>,
@@ -40,7 +40,7 @@ struct Stored {
     erased_at: Option<Timestamp>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredWord {
     purposes: PurposeSet,
     is_personal: bool,
@@ -56,15 +56,6 @@ struct StoredWord {
 }
 
 impl StoredWord {
-    fn is_like(&self, record: &ConsentRecord) -> bool {
-        self.is_personal == record.purpose.is_none()
-            && (self.status, self.expression, self.version)
-                == (record.status, record.expression, record.version)
-            && (self.first_at, self.lasted) == (record.first_at, lasted(record))
-            && self.source == record.source
-            && (&self.how, &self.evidence) == (&record.how, &record.evidence)
-    }
-
     fn record(&self, purpose: Option<PurposeId>) -> ConsentRecord {
         ConsentRecord {
             purpose,
@@ -84,30 +75,67 @@ fn lasted(record: &ConsentRecord) -> u64 {
     u64::try_from(record.last_at.millis_since(record.first_at)).unwrap_or(0)
 }
 
-impl From<Consents> for Stored {
-    fn from(consents: Consents) -> Self {
-        let mut words: Vec<StoredWord> = Vec::new();
-        let (records, consents) = consents.take_records();
-        for record in records {
-            if let Some(word) = words.iter_mut().find(|word| word.is_like(&record)) {
-                word.purposes = word.purposes.or(record.purpose.into_iter().collect());
-                continue;
-            }
-            words.push(StoredWord {
-                purposes: record.purpose.into_iter().collect(),
-                is_personal: record.purpose.is_none(),
-                status: record.status,
-                expression: record.expression,
-                version: record.version,
-                first_at: record.first_at,
-                lasted: lasted(&record),
-                source: record.source,
-                how: record.how,
-                evidence: record.evidence,
-            });
+/// One row of [`Stored`], as it is written: borrowed, for every event writes the row that it changed.
+#[derive(Serialize)]
+struct WrittenWord<'a> {
+    purposes: PurposeSet,
+    is_personal: bool,
+    status: ConsentStatus,
+    expression: Expression,
+    version: u32,
+    first_at: Timestamp,
+    lasted: u64,
+    source: &'a SourceName,
+    how: &'a Option<Box<str>>,
+    evidence: &'a Option<Box<str>>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    words: Vec<WrittenWord<'a>>,
+    subscriptions: &'a [Subscription],
+    born_on: Option<Birthday>,
+    erased_at: Option<Timestamp>,
+}
+
+impl<'a> WrittenWord<'a> {
+    fn of(record: &'a ConsentRecord) -> Self {
+        Self {
+            purposes: record.purpose.into_iter().collect(),
+            is_personal: record.purpose.is_none(),
+            status: record.status,
+            expression: record.expression,
+            version: record.version,
+            first_at: record.first_at,
+            lasted: lasted(record),
+            source: &record.source,
+            how: &record.how,
+            evidence: &record.evidence,
         }
-        let Consents { subscriptions, born_on, erased_at, .. } = consents;
-        Self { words, subscriptions, born_on, erased_at }
+    }
+
+    /// Whether the two differ in their purposes at most.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.is_personal, self.status, self.expression, self.version)
+            == (other.is_personal, other.status, other.expression, other.version)
+            && (self.first_at, self.lasted) == (other.first_at, other.lasted)
+            && self.source == other.source
+            && (self.how, self.evidence) == (other.how, other.evidence)
+    }
+}
+
+impl Serialize for Consents {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut words: Vec<WrittenWord<'_>> = Vec::new();
+        for record in &self.records {
+            let new = WrittenWord::of(record);
+            match words.iter_mut().find(|word| word.is_like(&new)) {
+                Some(word) => word.purposes = word.purposes.or(new.purposes),
+                None => words.push(new),
+            }
+        }
+        let Self { subscriptions, born_on, erased_at, .. } = self;
+        Written { words, subscriptions, born_on: *born_on, erased_at: *erased_at }.serialize(serializer)
     }
 }
 
@@ -153,8 +181,8 @@ pub struct Subscription {
 ///
 /// Invariants: at most one record for each (purpose, status, expression, version), in that order; at most one
 /// subscription for each (channel, topic), in that order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Consents {
     records: Vec<ConsentRecord>,
     subscriptions: Vec<Subscription>,
@@ -229,10 +257,6 @@ impl Consents {
     #[must_use]
     pub fn erased_at(&self) -> Option<Timestamp> {
         self.erased_at
-    }
-
-    fn take_records(mut self) -> (Vec<ConsentRecord>, Self) {
-        (std::mem::take(&mut self.records), self)
     }
 
     /// Adds all that `other` knows.

@@ -244,12 +244,22 @@ pub fn decide<'a>(
     fragments: impl IntoIterator<Item = &'a Consents>,
     now: Timestamp,
 ) -> Result<Permit, Denial> {
+    let proof = judge(purpose, act, fragments, now)?;
+    Ok(Permit { purpose: Arc::clone(purpose), proof: proof.map(proof_of), decided_at: now })
+}
+
+/// As [`decide`], for who needs no permit: the yes that it rests on.
+pub(crate) fn judge<'a>(
+    purpose: &Purpose,
+    act: Act,
+    fragments: impl IntoIterator<Item = &'a Consents>,
+    now: Timestamp,
+) -> Result<Option<&'a ConsentRecord>, Denial> {
     let mut finding = Finding::default();
     for consents in fragments {
         finding.fragment(purpose, act, consents, now);
     }
-    let proof = finding.conclude(purpose, now)?;
-    Ok(Permit { purpose: Arc::clone(purpose), proof: proof.map(proof_of), decided_at: now })
+    finding.conclude(purpose, now)
 }
 
 fn proof_of(record: &ConsentRecord) -> Proof {

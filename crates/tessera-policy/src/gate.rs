@@ -2,7 +2,8 @@
 
 use tessera_model::{LegalBasis, PurposeSet, Purposes, Timestamp};
 
-use crate::{Act, Consents, Denial, decide};
+use crate::decision::judge;
+use crate::{Act, Consents, Denial};
 
 /// Which of the purposes that an event serves cover it, for a person whose fragments know this.
 ///
@@ -25,14 +26,16 @@ pub fn covering<'a>(
     fragments: impl Iterator<Item = &'a Consents> + Clone,
     now: Timestamp,
 ) -> (PurposeSet, Option<Denial>) {
+    // Walked once: finding the fragments of a person costs more than deciding.
+    let fragments: Vec<&Consents> = fragments.collect();
     // Most people have said nothing, and most purposes then ask for nothing.
-    let is_silent = fragments.clone().all(|consents| consents.is_empty() && consents.birthday().is_none());
+    let is_silent = fragments.iter().all(|consents| consents.is_empty() && consents.birthday().is_none());
     let (mut covered, mut denial) = (PurposeSet::default(), None);
     for id in served.iter() {
         let decided = match declared.by_id(id) {
             None => Err(Denial::UnknownPurpose),
             Some(purpose) if is_silent && !asks(purpose) => Ok(()),
-            Some(purpose) => decide(purpose, Act::Keep, fragments.clone(), now).map(|_| ()),
+            Some(purpose) => judge(purpose, Act::Keep, fragments.iter().copied(), now).map(|_| ()),
         };
         match decided {
             Ok(()) => covered.insert(id),
