@@ -300,8 +300,9 @@ pub struct Erasure {
     pub subjects: Vec<FragmentId>,
     /// How much of what was removed: `events`, `rejects`, `dead_letters`.
     pub removed: BTreeMap<Box<str>, u64>,
-    /// Bytes of the person that the scan afterwards found.
-    pub bytes_found: u64,
+    /// Bytes of the person that a scan afterwards found; absent: nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_found: Option<u64>,
 }
 
 /// Data, or a piece of this ledger, was written to a file.

@@ -39,12 +39,18 @@ fn refusals(document: &Document, old: &PurposeDocument, new: &PurposeDocument) -
         refuse("version", what, "keep or raise the version");
     }
     if new.basis != old.basis && old.basis == LegalBasis::Consent {
-        let what =
-            format!("cannot change from consent to {:?}: people were asked, and some said no", new.basis);
+        let what = format!(
+            "cannot change from consent to {}: people were asked, and some said no",
+            new.basis.as_str()
+        );
         refuse("basis", what, "declare a new purpose with a name of its own, and retire this one");
     } else if new.basis != old.basis && new.version <= old.version {
-        let what =
-            format!("cannot change from {:?} to {:?} within version {}", old.basis, new.basis, new.version);
+        let what = format!(
+            "cannot change from {} to {} within version {}",
+            old.basis.as_str(),
+            new.basis.as_str(),
+            new.version
+        );
         refuse("basis", what, "raise `version`, which tells people anew");
     }
     if new.version <= old.version {

@@ -50,6 +50,9 @@ pub struct Finished {
     pub fragments: Vec<FragmentId>,
     /// Identifiers of people erased but for what the law obliges to keep.
     pub spared: Vec<FragmentId>,
+    /// Where the last order stands in the log.
+    #[serde(skip)]
+    pub last: u64,
     /// What became of the log.
     pub log: Scrubbed,
     /// How long it took, in milliseconds.
@@ -107,7 +110,7 @@ impl<L: Log, S: Store> Eraser<L, S> {
         pending_erasures(self.store.as_ref())
     }
 
-    /// Brings every pending erasure to its end. `None`: there was none.
+    /// Makes unreadable what every pending erasure means. `None`: there was none. [`Eraser::done`] follows.
     ///
     /// # Errors
     /// [`SnapshotError`]; the next call begins again.
@@ -123,8 +126,15 @@ impl<L: Log, S: Store> Eraser<L, S> {
             let mentions = |people: &[FragmentId]| Mentions::new(people, &rules, &self.key);
             scrub.people(&mentions(&fragments), &mentions(&spared), upto, progress)
         })?;
-        self.store.set_cursor(DONE, last).map_err(PipelineError::from)?;
-        Ok(Some(Finished { requests, fragments, spared, ..finished }))
+        Ok(Some(Finished { requests, fragments, spared, last, ..finished }))
+    }
+
+    /// Remembers that these erasures are at their end, and recorded.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn done(&self, finished: &Finished) -> Result<(), PipelineError> {
+        Ok(self.store.set_cursor(DONE, finished.last)?)
     }
 
     /// Makes unreadable what no purpose covers any more. Orders to expire it have gone through the pipeline before.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 use tessera_evidence::{Entry, Erasure, EvidenceError, Filter, Kind, Ledger};
-use tessera_model::{DestinationName, FragmentId, Operation, Timestamp};
+use tessera_model::{DestinationName, FragmentId, LegalBasis, Operation, Timestamp};
 use tessera_store::{Log, Store};
 
 use crate::eraser::{Eraser, Finished, Passing};
@@ -202,7 +202,7 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
         }
         handle.change(|state| state.pending = pending.iter().map(|row| row.request.clone()).collect());
         for row in &pending {
-            (self.tell)(row, &recipients(&self.evidence, &row.fragments)?)?;
+            self.tell_of(row)?;
         }
         let finished =
             self.eraser.erase(&mut |passing| handle.change(|state| state.passing = Some(passing)))?;
@@ -224,11 +224,14 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
                             "identifiers_kept_for_legal_obligations",
                         ),
                     ]),
-                    bytes_found: 0,
+                    // Nobody has looked yet: `tessera erase --verify` does.
+                    bytes_found: None,
                 })
             })
             .collect();
         self.evidence.append(&entries)?;
+        // Only now: a crash before begins the erasure again, and records it.
+        self.eraser.done(&finished)?;
         tracing::info!(
             requests = finished.requests.len(),
             identifiers = finished.fragments.len(),
@@ -240,6 +243,29 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
             (state.passing, state.last_erasure) = (None, Some(finished));
             state.pending.clear();
         });
+        Ok(())
+    }
+
+    /// Tells each destination that had anything of who was erased; of who is spared, unless it has it by law.
+    fn tell_of(&self, row: &ErasureRow) -> Result<(), Trouble> {
+        let rules = self.eraser.rules.load();
+        let is_by_law = |name: &DestinationName| {
+            let purpose = rules.destinations().find(|known| known.name == *name).map(|known| &known.purpose);
+            let purpose = purpose.and_then(|purpose| rules.purposes.get(purpose));
+            purpose.is_some_and(|purpose| purpose.document.basis == LegalBasis::LegalObligation)
+        };
+        let mut told: BTreeMap<DestinationName, Vec<FragmentId>> = BTreeMap::new();
+        for destination in recipients(&self.evidence, &row.fragments)? {
+            told.entry(destination).or_default().extend(&row.fragments);
+        }
+        for destination in
+            recipients(&self.evidence, &row.spared)?.into_iter().filter(|name| !is_by_law(name))
+        {
+            told.entry(destination).or_default().extend(&row.spared);
+        }
+        for (destination, fragments) in told {
+            (self.tell)(&ErasureRow { fragments, ..row.clone() }, &[destination].into())?;
+        }
         Ok(())
     }
 
@@ -269,6 +295,9 @@ pub fn recipients(
     evidence: &Ledger,
     people: &[FragmentId],
 ) -> Result<BTreeSet<DestinationName>, EvidenceError> {
+    if people.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let filter = Filter {
         subjects: people.iter().copied().collect(),
         kinds: [Kind::Delivery].into_iter().collect(),

@@ -136,7 +136,7 @@ fn what_a_backup_brought_back_is_erased_again() {
         identifiers: 1,
         subjects: vec![id("ada")],
         removed: Default::default(),
-        bytes_found: 0,
+        bytes_found: None,
     };
     world.ledger.append(&[Entry::Erasure(erasure)]).unwrap();
     assert!(world.holds("Canarytown"));

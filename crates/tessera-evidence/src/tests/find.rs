@@ -47,7 +47,7 @@ fn example(ledger: &Ledger, clock: &ManualClock) {
                 identifiers: 3,
                 subjects: vec![person(2), person(3)],
                 removed: [("events".into(), 12)].into(),
-                bytes_found: 0,
+                bytes_found: Some(0),
             }),
             Entry::Export(Export {
                 actor: "ada".into(),

@@ -302,6 +302,7 @@ fn erasing_leaves_no_byte_and_stops_what_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let finished = world.eraser(folder.path()).erase(&mut |_| {}).unwrap().unwrap();
     assert_eq!(finished.requests, ["r1"]);
+    world.eraser(folder.path()).done(&finished).unwrap();
     assert_eq!(world.eraser(folder.path()).erase(&mut |_| {}).unwrap(), None, "once is enough");
     for canary in ["canary", "Canaria", "CANARY", "Canarina"] {
         assert_eq!(world.holds(canary), Vec::<String>::new(), "{canary}");
