@@ -137,6 +137,13 @@ fn the_page_on_rejects_runs() {
 }
 
 #[test]
+fn the_pages_on_consent_and_on_requests_run() {
+    let mut server = Server::start();
+    run(&mut server, "record-consent.md");
+    run(&mut server, "answer-a-data-subject-request.md");
+}
+
+#[test]
 fn the_page_on_webhooks_runs() {
     let mut server = Server::start();
     for (kind, body) in blocks("send-to-a-webhook.md") {
