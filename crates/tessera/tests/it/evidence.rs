@@ -116,6 +116,28 @@ fn who_got_what_and_why_is_answered_without_personal_data() {
 }
 
 #[test]
+fn what_was_recorded_is_found_after_an_erasure_by_every_identifier_that_the_person_had() {
+    let server = shop();
+    let seqs = |reference: &str| -> Vec<u64> {
+        let told = server.json(&["evidence", "show", reference, "--kind", "delivery"]);
+        told["entries"].as_array().unwrap().iter().map(|entry| entry["seq"].as_u64().unwrap()).collect()
+    };
+    let before = seqs("user_id:u1");
+    assert!(!before.is_empty() && before == seqs("email:ada@x.org"));
+    server.run(&["erase", "email:ada@x.org", "--identity", "knowledge", "--yes"]).ok();
+    assert!(server.run(&["profile", "show", "user_id:u1"]).failed().contains("TES-H004"));
+    for reference in ["user_id:u1", "email:ada@x.org"] {
+        assert_eq!(seqs(reference), before, "{reference}");
+        let shown = server.run(&["evidence", "show", reference]).ok();
+        says(&shown, &["delivered to mailer", "erased, by request", "mailer was told of the erasure"]);
+    }
+    let why = server.run(&["evidence", "why", "email:ada@x.org", "--destination", "mailer"]).ok();
+    says(&why, &["consent: given at", "legal ground: Art. 6(1)(a)"]);
+    let breach = server.json(&["report", "breach", "--destination", "mailer"]);
+    assert_eq!((&breach["people_count"], &breach["gone_count"]), (&json!(1), &json!(1)));
+}
+
+#[test]
 fn every_read_is_recorded_with_its_fields_before_it_is_answered() {
     let server = shop();
     let recorded = |server: &Server| {
