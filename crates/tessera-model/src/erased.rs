@@ -196,7 +196,19 @@ impl Operation {
                 });
                 (!is_bare).then(|| Self::Consents { fragments: fragments.clone(), words: bare.collect() })
             }
-            _ => None,
+            Self::Rectify { .. }
+            | Self::Reject { .. }
+            | Self::Split { .. }
+            | Self::Consents { .. }
+            | Self::Apply { .. }
+            | Self::ApplySealed { .. }
+            | Self::Erase { .. }
+            | Self::LiftErasure { .. }
+            | Self::Expire { .. }
+            | Self::PutAccount { .. }
+            | Self::RemoveAccount { .. }
+            | Self::PutRequest { .. }
+            | Self::CloseReject { .. } => None,
         }
     }
 }

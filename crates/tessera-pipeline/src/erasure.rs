@@ -182,12 +182,10 @@ pub(crate) fn no_longer_covered(
         })
     };
     let mut changes = Vec::new();
-    for table in [Table::Outbox, Table::DeadLetter] {
+    for is_dead in [false, true] {
+        let table = if is_dead { Table::DeadLetter } else { Table::Outbox };
         crate::replay::for_each_row(store, &[table], |key, value| {
-            let row = match table {
-                Table::Outbox => OutboxRow::decode(value)?,
-                _ => DeadLetter::decode(value)?.row,
-            };
+            let row = if is_dead { DeadLetter::decode(value)?.row } else { OutboxRow::decode(value)? };
             if is_over(&row) {
                 changes.push(Change { key: *key, before: Some(value.into()), after: None });
             }

@@ -93,6 +93,9 @@ impl Housekeeping {
     }
 }
 
+/// Tells destinations of an erasure.
+pub type Tell = Box<dyn Fn(&ErasureRow, &BTreeSet<DestinationName>) -> Result<(), PipelineError> + Send>;
+
 /// What the thread needs besides the eraser.
 pub struct Housekeeper<L, S> {
     /// Makes data unreadable.
@@ -102,7 +105,7 @@ pub struct Housekeeper<L, S> {
     /// Appends an order and waits until the pipeline has processed it.
     pub order: Box<dyn Fn(Operation) -> Result<(), String> + Send>,
     /// Tells these destinations of an erasure, through their queues.
-    pub tell: Box<dyn Fn(&ErasureRow, &BTreeSet<DestinationName>) -> Result<(), PipelineError> + Send>,
+    pub tell: Tell,
     /// How long between sweeps, in milliseconds; 0: only when asked.
     pub sweep_every_millis: i64,
 }

@@ -54,7 +54,7 @@ pub use due::for_each_due;
 pub use eraser::{Eraser, Finished, Passing, erased_fragments, pending_erasures};
 pub use erasure::Mentions;
 pub use error::PipelineError;
-pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, recipients};
+pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, recipients};
 pub use item::{Item, Parsed};
 pub use line::NOT_SENT;
 pub use metrics::{PipelineMetrics, Stage};

@@ -321,7 +321,6 @@ impl<S: Store> Line<S> {
         Some(screen)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one entry")]
     fn evidence_of(
         &self,
         rules: &Rules,

@@ -352,7 +352,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
                 more.push(rows::put(store, rows::erasure_key(item.position.0), Some(&row))?);
                 more
             }
-            _ => Vec::new(),
+            Operation::Apply { .. }
+            | Operation::ApplySealed { .. }
+            | Operation::PutAccount { .. }
+            | Operation::RemoveAccount { .. }
+            | Operation::PutRequest { .. }
+            | Operation::Reject { .. }
+            | Operation::CloseReject { .. } => Vec::new(),
         };
         let settings = Settings {
             rules: &rules,

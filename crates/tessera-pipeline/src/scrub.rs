@@ -134,7 +134,7 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         if let Some(error) = failed {
             return Err(error);
         }
-        scrubbed.segments = u64::try_from(rewritten.segments).unwrap_or(u64::MAX);
+        scrubbed.segments = rewritten.segments;
         scrubbed.bytes = rewritten.bytes;
         Ok(scrubbed)
     }

@@ -444,9 +444,9 @@ fn has_objected(purpose: &Purpose, said: &[ConsentRecord]) -> bool {
     last_is(
         said,
         |record| record.status == ConsentStatus::Objected,
-        |record| match record.status {
-            ConsentStatus::Overruled => !is_final,
-            status => status.is_valid() && record.expression == Expression::Explicit,
+        |record| {
+            let is_overruled = record.status == ConsentStatus::Overruled && !is_final;
+            is_overruled || (record.status.is_valid() && record.expression == Expression::Explicit)
         },
     )
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tessera_pipeline::{AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner};
 use tessera_server::{AccessSettings, Limits, Parts, Tls};
 use tessera_store::{Clock, Log as _, Store as _, SystemClock};
+use tessera_store_embedded::{EmbeddedStore, SegmentLog};
 use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
@@ -43,48 +44,25 @@ pub(crate) fn run(
     let store = Arc::new(data.open_store(settings)?);
     check_agreement(&log, &store)?;
     let evidence = governance::open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
-    let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
-    let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
-    let mut pipeline =
-        Pipeline::open(Arc::clone(&log), Arc::clone(&store), data.key.clone(), Arc::clone(&clock), options)?;
-    let behind = log.bounds().end.0.saturating_sub(pipeline.position().0);
-    if behind > 0 {
-        tracing::info!(bytes = behind, "catching up with the log");
-    }
-    pipeline.catch_up()?;
+    let mut pipeline = caught_up(&data, settings, &log, &store, &clock)?;
     let notices = watch(&mut pipeline);
     let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
-    let appender_options = AppenderOptions {
-        in_flight_bytes_max: settings.server.in_flight_mib_max * 1024 * 1024,
-        ..AppenderOptions::default()
-    };
+    let in_flight_bytes_max = settings.server.in_flight_mib_max * 1024 * 1024;
+    let options = AppenderOptions { in_flight_bytes_max, ..AppenderOptions::default() };
     let (appender, runner) =
-        Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), appender_options)
+        Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), options)
             .context("cannot start the pipeline's threads")?;
-    let give_up_after_millis = i64::from(settings.delivery.give_up_after_hours) * 3_600_000;
-    let courier_options = CourierOptions {
+    let options = CourierOptions {
         folder: data.path.clone(),
-        give_up_after_millis,
+        give_up_after_millis: i64::from(settings.delivery.give_up_after_hours) * 3_600_000,
         evidence: Some(Arc::clone(&evidence)),
         barrier: governance::barrier(Arc::clone(&log), runner.progress()),
         key: data.key.clone(),
     };
-    let mut courier =
-        Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), courier_options);
+    let mut courier = Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), options);
     courier.follow();
     let courier = Arc::new(Mutex::new(courier));
-
     let stop = Arc::new(AtomicBool::new(false));
-    let retention = Keeper {
-        log: Arc::clone(&log),
-        store: Arc::clone(&store),
-        clock: Arc::clone(&clock),
-        stop: Arc::clone(&stop),
-        quiet: runner.quiet(),
-        settings: settings.log.clone(),
-        snapshots: data.snapshots(),
-    }
-    .start()?;
     let subjects = Subjects {
         log: Arc::clone(&log),
         store: Arc::clone(&store),
@@ -95,6 +73,7 @@ pub(crate) fn run(
         evidence: Arc::clone(&evidence),
         progress: runner.progress(),
     };
+    let retention = Keeper::of(&subjects, &stop, settings, data.snapshots()).start()?;
     let governance = Governance::start(subjects, appender.clone(), settings, &data.snapshots())?;
     let parts = Parts {
         appender,
@@ -123,12 +102,37 @@ pub(crate) fn run(
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();
     stop.store(true, Ordering::SeqCst);
+    end(retention, store.as_ref())?;
+    served
+}
+
+fn end(retention: JoinHandle<()>, store: &EmbeddedStore) -> anyhow::Result<()> {
     if retention.join().is_err() {
         tracing::error!("the retention thread panicked");
     }
     store.checkpoint()?;
     tracing::info!("stopped");
-    served
+    Ok(())
+}
+
+/// A pipeline that has processed everything the log holds.
+fn caught_up(
+    data: &DataDir,
+    settings: &Settings,
+    log: &Arc<SegmentLog>,
+    store: &Arc<EmbeddedStore>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Pipeline<SegmentLog, EmbeddedStore>> {
+    let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
+    let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
+    let mut pipeline =
+        Pipeline::open(Arc::clone(log), Arc::clone(store), data.key.clone(), Arc::clone(clock), options)?;
+    let behind = log.bounds().end.0.saturating_sub(pipeline.position().0);
+    if behind > 0 {
+        tracing::info!(bytes = behind, "catching up with the log");
+    }
+    pipeline.catch_up()?;
+    Ok(pipeline)
 }
 
 fn access(settings: &Settings) -> anyhow::Result<AccessSettings> {
@@ -173,6 +177,23 @@ struct Keeper<L, S> {
 }
 
 impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
+    fn of(
+        subjects: &Subjects<L, S>,
+        stop: &Arc<AtomicBool>,
+        settings: &Settings,
+        snapshots: PathBuf,
+    ) -> Self {
+        Self {
+            log: Arc::clone(&subjects.log),
+            store: Arc::clone(&subjects.store),
+            clock: Arc::clone(&subjects.clock),
+            stop: Arc::clone(stop),
+            quiet: Arc::clone(&subjects.quiet),
+            settings: settings.log.clone(),
+            snapshots,
+        }
+    }
+
     fn start(self) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("tessera-retention".to_owned()).spawn(move || self.run())
     }

@@ -45,7 +45,13 @@ impl<'a> Loader<'a> {
                 Document::Source(found) if found.name.as_str() == source.name() => {
                     Some((source, found.write_key.reveal().to_owned()))
                 }
-                _ => None,
+                Document::Source(_)
+                | Document::Purpose(_)
+                | Document::Namespace(_)
+                | Document::Destination(_)
+                | Document::Field(_)
+                | Document::Policy(_)
+                | Document::Controller(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();
