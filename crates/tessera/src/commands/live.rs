@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{client, list, text};
+use super::{client, list, number, text};
 use crate::cli::Global;
 use crate::output;
 
@@ -19,6 +19,8 @@ pub(crate) fn run(global: &Global, kinds: &[String]) -> anyhow::Result<()> {
 
 fn describe(kind: &str, notice: &Value) -> String {
     let rest = match kind {
+        // Who does not see everything is told how much happens, and not to whom.
+        _ if notice.get("count").is_some() => number(notice, "count").to_string(),
         "accepted" => {
             format!("{} {} -> {}", text(notice, "source"), text(notice, "name"), text(notice, "profile"))
         }

@@ -57,7 +57,10 @@ pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
 }
 
 fn identifier(value: &Value) -> String {
-    format!("{}:{}", text(value, "namespace"), text(value, "value"))
+    match text(value, "value") {
+        "" => format!("{}:(hidden)", text(value, "namespace")),
+        known => format!("{}:{known}", text(value, "namespace")),
+    }
 }
 
 fn show(profile: &Value) -> anyhow::Result<()> {

@@ -456,6 +456,9 @@ fn the_live_stream_names_nobody_and_counts_for_those_who_see_no_identifiers() {
 fn roles_are_refused_what_would_tell_them_hidden_values() {
     let (server, _hook) = world();
     for account in accounts(&server) {
+        let shown = server.run(&["profile", "show", "user_id:d1", "--token", &account.token]).out;
+        let is_hidden = ["marketer", "analyst"].contains(&account.role);
+        assert_eq!(shown.contains("email:(hidden)"), is_hidden, "{}: {shown}", account.role);
         let ask = |path: &str| ask(&server, &account.token, ("get", path, ""));
         let (status, text) = ask("/api/v1/profiles?trait.email=canary-direct-mail@x.org");
         match account.role {
