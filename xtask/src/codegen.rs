@@ -11,12 +11,13 @@ use clap::Args;
 use crate::{binaries, process};
 
 /// What `tessera docs <what>` prints, and where it goes.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("openapi", "docs/reference/openapi.json"),
     ("settings", "docs/reference/settings.md"),
     ("cli", "docs/reference/cli.md"),
     ("metrics", "docs/reference/metrics.md"),
     ("roles", "docs/reference/roles.md"),
+    ("laws", "docs/reference/laws.md"),
     ("workspace", "docs/reference/workspace.md"),
 ];
 const ERRORS: &str = "docs/reference/errors";
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
     /// Change nothing; fail if a page is stale.
     #[arg(long)]
     pub(crate) check: bool,
-    /// This page alone: openapi, settings, cli, metrics, roles, workspace or errors; may be given more than once.
+    /// This page alone: openapi, settings, cli, metrics, roles, laws, workspace or errors; may be given more than once.
     #[arg(long = "page", value_name = "NAME")]
     pub(crate) pages: Vec<String>,
     /// The `tessera` to ask; built in the dev profile if left out.

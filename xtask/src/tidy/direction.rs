@@ -71,6 +71,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
             "tessera-store-embedded",
             "tessera-connect",
             "tessera-evidence",
+            "tessera-rights",
             "tessera-pipeline",
             "tessera-server",
         ],

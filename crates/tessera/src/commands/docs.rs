@@ -15,6 +15,7 @@ pub(crate) enum Page {
     Settings,
     Metrics,
     Roles,
+    Laws,
     Openapi,
     Workspace,
 }
@@ -25,6 +26,7 @@ pub(crate) fn run(page: Page) -> anyhow::Result<()> {
         Page::Settings => settings()?,
         Page::Metrics => tessera_server::metric_reference(),
         Page::Roles => tessera_server::role_reference(),
+        Page::Laws => tessera_rights::laws::markdown(),
         Page::Openapi => tessera_server::openapi(),
         Page::Workspace => workspace()?,
     };
