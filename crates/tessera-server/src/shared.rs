@@ -17,7 +17,7 @@ use tessera_pipeline::{
 use tessera_policy::Labels;
 use tessera_rights::SubjectRequestId;
 use tessera_store::{Clock, Log, LogError, Position, Store};
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 
 use crate::access::{Access, AccessSettings, Audit};
 use crate::api::requests::work::Care;
@@ -110,10 +110,22 @@ pub(crate) struct Shared<L, S> {
     pub(crate) cares: Mutex<BTreeMap<SubjectRequestId, Care>>,
     /// Values of people who are being erased, to look for them afterwards.
     pub(crate) values: Mutex<BTreeMap<SubjectRequestId, (Timestamp, PersonValues)>>,
-    /// Identifiers of which nothing may be written down. Whoever appends events holds it for reading meanwhile.
-    pub(crate) erased: RwLock<BTreeSet<FragmentId>>,
+    /// Of whom nothing may be written down. Whoever appends events holds it for reading meanwhile.
+    pub(crate) erased: RwLock<Erased>,
+    /// An order to erase is through.
+    pub(crate) erasure_over: Notify,
     /// The labels of fields, compiled for one version of the workspace.
     labels: ArcSwap<(u64, Arc<Labels>)>,
+}
+
+/// Of whom nothing may be written down.
+#[derive(Debug, Default)]
+pub(crate) struct Erased {
+    /// Identifiers that were erased.
+    pub(crate) gone: BTreeSet<FragmentId>,
+    /// Identifiers of an order on its way. Whether the law obliges to keep something of them is known when it is through:
+    /// until then events about them wait.
+    pub(crate) ordered: BTreeSet<FragmentId>,
 }
 
 pub(crate) type App<L, S> = Arc<Shared<L, S>>;
@@ -138,7 +150,8 @@ impl<L: Log, S: Store> Shared<L, S> {
             requests: tokio::sync::Mutex::new(()),
             cares: Mutex::default(),
             values: Mutex::default(),
-            erased: RwLock::new(erased),
+            erased: RwLock::new(Erased { gone: erased, ordered: BTreeSet::new() }),
+            erasure_over: Notify::new(),
             labels: ArcSwap::from_pointee((rules.version, Arc::new(Labels::new(&rules)))),
         })
     }

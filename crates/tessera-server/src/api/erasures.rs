@@ -53,6 +53,8 @@ pub(crate) struct ErasureAnswer {
     at: String,
     /// How many identifiers were erased.
     identifiers: usize,
+    /// Identifiers of people of whom the law obliges to keep something, and of whom all else was erased.
+    spared: usize,
     /// How many of them may be kept again.
     lifted: usize,
     /// Whether no byte is left.
@@ -75,6 +77,7 @@ pub(crate) async fn list<L: Log, S: Store>(
         let erasures = load_erasures(store)?.into_iter().map(|row| ErasureAnswer {
             at: row.at.to_string(),
             identifiers: row.fragments.len(),
+            spared: row.spared.len(),
             lifted: row.fragments.iter().filter(|id| !erased.contains(id)).count(),
             is_done: !pending.contains(&row.position),
             request: row.request,
@@ -121,7 +124,7 @@ pub(crate) async fn lift<L: Log, S: Store>(
         app.reload_erased().await?;
         let fragments: Vec<FragmentId> = {
             let erased = app.erased.read();
-            fragments.into_iter().filter(|id| erased.contains(id)).collect()
+            fragments.into_iter().filter(|id| erased.gone.contains(id)).collect()
         };
         if !fragments.is_empty() {
             app.operate(Operation::LiftErasure { fragments: fragments.clone() }).await?;
@@ -230,7 +233,15 @@ pub(crate) async fn verify<L: Log, S: Store>(
         }
     }
     let held = id.and_then(|id| app.values.lock().get(&id).cloned());
-    let wanted = wanted(held.as_ref().map(|(_, values)| values), order.values);
+    let is_spared = match id {
+        Some(id) => app.spares(id).await?,
+        None => false,
+    };
+    let mut wanted = wanted(held.as_ref().map(|(_, values)| values), order.values);
+    if is_spared {
+        // Something is kept, so that the person's own values may stand there.
+        wanted.iter_mut().filter(|one| !one.name.starts_with("value ")).for_each(|one| one.is_proof = false);
+    }
     if wanted.is_empty() {
         let hint = "name `values`; those of a person are there only if the erasure was fulfilled with `verify`, and \
                     until the server starts again";
@@ -267,6 +278,16 @@ fn wanted(held: Option<&PersonValues>, values: Vec<String>) -> Vec<Wanted> {
 }
 
 impl<L: Log, S: Store> Shared<L, S> {
+    /// Whether the law obliges to keep something of somebody whom the request had erased.
+    pub(crate) async fn spares(self: &Arc<Self>, id: SubjectRequestId) -> Result<bool, ApiError> {
+        let (app, id) = (Arc::clone(self), id.to_string());
+        blocking(move || {
+            let erasures = load_erasures(app.parts.store.as_ref())?;
+            Ok(erasures.iter().any(|row| row.request == id && !row.spared.is_empty()))
+        })
+        .await
+    }
+
     fn look(
         &self,
         wanted: Vec<Wanted>,
@@ -306,15 +327,22 @@ impl<L: Log, S: Store> Shared<L, S> {
         }
     }
 
-    /// Reads anew which identifiers are kept out.
+    /// Reads anew which identifiers are kept out, and lets go on what waits for an order to erase. Whoever calls it holds
+    /// `requests`: no order is on its way meanwhile.
     pub(crate) async fn reload_erased(self: &Arc<Self>) -> Result<(), ApiError> {
         let app = Arc::clone(self);
-        blocking(move || {
-            let erased = erased_fragments(app.parts.store.as_ref())?;
-            *app.erased.write() = erased;
-            Ok(())
-        })
-        .await
+        let read = blocking(move || Ok(erased_fragments(app.parts.store.as_ref())?)).await;
+        {
+            let mut erased = self.erased.write();
+            let ordered = std::mem::take(&mut erased.ordered);
+            match &read {
+                Ok(gone) => erased.gone.clone_from(gone),
+                // Better to keep out too much than too little.
+                Err(_) => erased.gone.extend(ordered),
+            }
+        }
+        self.erasure_over.notify_waiters();
+        read.map(drop)
     }
 }
 

@@ -11,6 +11,15 @@ use tessera_model::{
 };
 use tessera_pipeline::{Mentions, Parsed};
 
+/// Whether an event may be about somebody whose erasure is on its way: what becomes of it is known when that is through.
+pub(super) fn must_wait(ordered: &BTreeSet<FragmentId>, parsed: &Parsed) -> bool {
+    let may_be_theirs = |event: &Result<Event, Reject>| match event {
+        Ok(event) => event.identifiers.iter().any(|one| ordered.contains(&one.id)),
+        Err(_) => true,
+    };
+    !ordered.is_empty() && parsed.as_ref().map_or(true, |events| events.iter().any(may_be_theirs))
+}
+
 /// The record without what is about people with an identifier in `erased`, and what its body is now.
 pub(super) fn without(
     erased: &BTreeSet<FragmentId>,

@@ -221,15 +221,23 @@ pub(crate) async fn append<L: Log, S: Store>(
     record: Record,
     parsed: (u64, Parsed),
 ) -> Result<(), ApiError> {
-    let appending = {
-        // Held until the record is on its way: who is erased after that stands behind it in the log.
-        let erased = app.erased.read();
-        let (record, parsed) = match erased.is_empty() {
-            true => (record, parsed),
-            false => erase::without(&erased, &app.parts.rules.load(), &app.parts.key, record, parsed),
-        };
-        let bytes = record.encode().map_err(|_| ApiError::Internal)?;
-        app.submit(record, bytes, Some(parsed))?
+    let appending = loop {
+        let is_over = app.erasure_over.notified();
+        {
+            // Held until the record is on its way: who is erased after that stands behind it in the log.
+            let erased = app.erased.read();
+            if !erase::must_wait(&erased.ordered, &parsed.1) {
+                let (record, parsed) = match erased.gone.is_empty() {
+                    true => (record, parsed),
+                    false => {
+                        erase::without(&erased.gone, &app.parts.rules.load(), &app.parts.key, record, parsed)
+                    }
+                };
+                let bytes = record.encode().map_err(|_| ApiError::Internal)?;
+                break app.submit(record, bytes, Some(parsed))?;
+            }
+        }
+        is_over.await;
     };
     appended(appending).await.map(drop)
 }

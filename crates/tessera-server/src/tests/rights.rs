@@ -434,6 +434,35 @@ async fn nothing_about_somebody_erased_reaches_the_log_and_the_sender_does_not_h
 }
 
 #[tokio::test]
+async fn what_the_law_obliges_to_keep_is_kept_and_still_taken_in() {
+    let world = World::new();
+    let documents = json!([
+        {"kind": "Purpose", "name": "service", "basis": "contract"},
+        {"kind": "Purpose", "name": "tax", "basis": "legal_obligation"},
+        {"kind": "Source", "name": "web", "write_key": KEY, "purposes": ["service"]},
+        {"kind": "Source", "name": "books", "write_key": "books-key", "purposes": ["tax"]},
+    ]);
+    world.put("/api/v1/workspace", &json!({ "documents": documents })).await;
+    world.send("/v1/identify", &json!({"userId": "u1", "traits": {"plan": "pro"}})).await;
+    let invoice = async |number: &str| {
+        let body = json!({"userId": "u1", "traits": {"invoice": number}}).to_string();
+        let answer = world.call("POST", "/v1/identify", &[("x-write-key", "books-key")], body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        world.settle().await;
+    };
+    invoice("first").await;
+    let path = verified(&world, "erasure", "user_id:u1").await;
+    fulfilled(&world, &path, json!({})).await;
+    let traits = world.get(PERSON).await.json()["traits"].clone();
+    assert_eq!(traits, json!({"invoice": "first"}));
+    world.clock.advance_millis(1000);
+    invoice("second").await;
+    assert_eq!(world.get(PERSON).await.json()["traits"], json!({"invoice": "second"}));
+    let list = world.get("/api/v1/erasures").await.json();
+    assert_eq!(list["erasures"][0]["spared"], 1, "{list}");
+}
+
+#[tokio::test]
 async fn an_erasure_of_somebody_unknown_keeps_out_what_comes_later() {
     let world = world().await;
     let path = verified(&world, "erasure", "user_id:later").await;

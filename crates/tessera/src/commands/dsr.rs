@@ -310,6 +310,11 @@ pub(super) fn show(request: &Value) {
     if let Some(denied) = request.get("denied") {
         output::line(format_args!("  denied: {} ({})", text(denied, "reason"), text(denied, "article")));
     }
+    for reason in
+        list(request, "except").iter().filter_map(Value::as_str).filter(|reason| *reason != "no_match")
+    {
+        output::line(format_args!("  a part is kept or withheld: {}", reason.replace('_', " ")));
+    }
     for step in list(request, "history") {
         output::line(format_args!("  {}  {}  by {}", text(step, "at"), text(step, "action"), by(step)));
     }

@@ -175,10 +175,11 @@ impl Erasures {
                 for one in list(&answer, "erasures") {
                     let is_done = one.get("is_done") == Some(&Value::Bool(true));
                     output::line(format_args!(
-                        "{}  {}  {} identifiers, {} lifted  {}",
+                        "{}  {}  {} identifiers, {} spared by law, {} lifted  {}",
                         text(one, "request"),
                         text(one, "at"),
                         count(number(one, "identifiers")),
+                        count(number(one, "spared")),
                         count(number(one, "lifted")),
                         if is_done { "done" } else { "going on" }
                     ));

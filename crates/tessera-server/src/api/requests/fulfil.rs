@@ -31,6 +31,9 @@ use crate::api::read_json;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, Shared, blocking, to_the_end};
 
+/// How often an erasure asks whether the pipeline has come to it, each time for [`crate::shared::SETTLE_MAX`].
+const SETTLES_MAX: u32 = 30;
+
 /// What is needed to fulfil a request besides the request itself.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -247,19 +250,29 @@ impl<L: Log, S: Store> Shared<L, S> {
         }
         stored.is_erasing = true;
         self.put_request(&stored).await?;
-        // From here on nothing about these people is written down any more; what was, stands before the order.
-        self.erased.write().extend(fragments.iter().copied());
+        // From here on nothing about these people is written down; what was, stands before the order.
+        self.erased.write().ordered.extend(fragments.iter().copied());
         let order = Operation::Erase {
             fragments: stored.request.opening().subjects.clone(),
             request: stored.id().to_string(),
         };
-        let ordered = self.operate(order).await;
-        if let Err(ApiError::Log(_) | ApiError::Overloaded | ApiError::Stopping) = &ordered {
-            self.reload_erased().await?;
-        }
+        let ordered = self.operate_surely(order).await;
+        self.reload_erased().await?;
         ordered?;
         self.look_after(&stored);
         Ok(stored)
+    }
+
+    /// Waits for longer than a request should, for what must not be left in the middle.
+    async fn operate_surely(&self, operation: Operation) -> Result<(), ApiError> {
+        let position = self.order(operation).await?;
+        for _ in 0..SETTLES_MAX {
+            match self.settle(position).await {
+                Err(ApiError::NotYet) => {}
+                other => return other,
+            }
+        }
+        Err(ApiError::NotYet)
     }
 
     /// Recipients are told by themselves of erasures alone: of everything else somebody has to write to them.

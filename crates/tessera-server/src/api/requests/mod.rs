@@ -27,7 +27,7 @@ use serde_json::Value;
 use tessera_model::{FragmentId, HashKey, PurposeName, Rules, Timestamp};
 use tessera_pipeline::load_requests;
 use tessera_rights::{
-    Actor, Calendar, Clock, Opening, Regime, Request, RequestType, SubjectRequestId, Told, clock,
+    Action, Actor, Calendar, Clock, Opening, Regime, Request, RequestType, SubjectRequestId, Told, clock,
 };
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
@@ -57,6 +57,9 @@ pub(crate) struct RequestAnswer {
     /// Why it was denied: the reason and the article that it stands on.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<DeniedAnswer>,
+    /// The exceptions under which a part was kept or withheld: `legal_obligation`, ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    except: Vec<&'static str>,
     /// When it arrived, RFC 3339.
     received_at: String,
     /// The people meant, as keyed hashes of the identifiers that were named.
@@ -117,6 +120,7 @@ impl RequestAnswer {
                 reason: reason.as_str(),
                 article: reason.article(*regime, *request_type),
             }),
+            except: except(request),
             received_at: received_at.to_string(),
             subjects: subjects.iter().map(ToString::to_string).collect(),
             purposes: purposes.iter().map(ToString::to_string).collect(),
@@ -134,6 +138,23 @@ impl RequestAnswer {
             callbacks: stored.via.as_ref().map(|via| via.callbacks.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// The exceptions under which a request was completed.
+fn except(request: &Request) -> Vec<&'static str> {
+    let last = request.history().iter().find_map(|step| match &step.action {
+        Action::Complete { except } => Some(except),
+        Action::Acknowledge
+        | Action::AskIdentity { .. }
+        | Action::ConfirmIdentity { .. }
+        | Action::Start
+        | Action::Extend { .. }
+        | Action::TellRecipient { .. }
+        | Action::Deny { .. }
+        | Action::Cancel { .. }
+        | Action::Expire => None,
+    });
+    last.into_iter().flatten().map(|reason| reason.as_str()).collect()
 }
 
 /// The calendar that deadlines are counted by.

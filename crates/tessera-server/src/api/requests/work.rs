@@ -11,7 +11,7 @@ use std::time::Duration;
 use tessera_evidence::{Entry, Filter, Kind, NoticeStatus};
 use tessera_model::DestinationName;
 use tessera_pipeline::{fragments_of, load_requests, pending_erasures};
-use tessera_rights::{Action, Actor, RequestType, Status, SubjectRequestId, Told};
+use tessera_rights::{Action, Actor, DenialReason, RequestType, Status, SubjectRequestId, Told};
 use tessera_store::{Log, Store};
 use tokio::runtime::Handle;
 
@@ -43,7 +43,7 @@ pub(crate) fn start<L: Log, S: Store>(app: &App<L, S>) {
 }
 
 async fn run<L: Log, S: Store>(app: Weak<Shared<L, S>>) {
-    let mut is_loaded = false;
+    let (mut is_loaded, mut last_ended) = (false, None);
     loop {
         tokio::time::sleep(TICK).await;
         let Some(app) = app.upgrade() else { return };
@@ -57,6 +57,15 @@ async fn run<L: Log, S: Store>(app: Weak<Shared<L, S>>) {
             match loaded.await {
                 Ok(()) => is_loaded = true,
                 Err(error) => tracing::error!(code = error.code(), "cannot read the requests: {error}"),
+            }
+        }
+        // Housekeeping erases by itself what a backup brought back.
+        let ended = app.parts.housekeeping.status().last_erasure.map(|finished| finished.requests);
+        if ended != last_ended {
+            let _one = app.requests.lock().await;
+            match app.reload_erased().await {
+                Ok(()) => last_ended = ended,
+                Err(error) => tracing::error!(code = error.code(), "cannot read who was erased: {error}"),
             }
         }
         let ids: Vec<SubjectRequestId> = app.cares.lock().keys().copied().collect();
@@ -99,7 +108,11 @@ impl<L: Log, S: Store> Shared<L, S> {
             stored = self.load_request(id).await?;
         }
         if stored.is_ending() && !self.keeps_a_file(&stored) && self.has_ended(&stored).await? {
-            let complete = Action::Complete { except: stored.except.clone() };
+            let mut except = stored.except.clone();
+            if self.spares(id).await? {
+                except.insert(DenialReason::LegalObligation);
+            }
+            let complete = Action::Complete { except };
             stored = self.take_steps(id, vec![(Actor::System, complete)]).await?;
         }
         for url in stored.due_callbacks() {
