@@ -216,7 +216,7 @@ impl Expected {
         };
         let joined: Vec<&Joined> =
             self.joined.iter().filter(|joined| addresses.contains(&joined.owner)).collect();
-        if !joined.is_empty() && !joined.iter().any(|joined| is_covered(joined)) {
+        if !joined.iter().any(|joined| is_covered(joined)) {
             return None;
         }
         let mut counts: BTreeMap<&str, (u64, i64, i64)> = BTreeMap::new();

@@ -86,6 +86,7 @@ fn a_reject_is_listed_shown_and_replayed_once_its_cause_is_mended() {
 #[test]
 fn split_takes_an_identifier_out_of_a_profile() {
     let server = Server::start();
+    server.send("/v1/track", &json!({"anonymousId": "a1", "event": "Seen"}));
     server.send("/v1/identify", &json!({"userId": "u1", "anonymousId": "a1", "traits": {"plan": "pro"}}));
     server.profile("anonymous_id:a1", |p| p["traits"]["plan"] == "pro");
     server.run(&["profile", "split", "user_id:u1", "anonymous_id:a1", "--reason", "a gift"]).ok();
