@@ -38,7 +38,7 @@ fn a_swapped_legal_basis_is_refused() {
     let swapped = WORKSPACE.replace("basis: consent", "basis: legitimate_interests");
     fs::write(server.folder.path().join("bad.yaml"), swapped).unwrap();
     let refused = server.run(&["apply", "-f", "bad.yaml"]).failed();
-    assert!(refused.contains("TES-W001") && refused.contains("version"), "{refused}");
+    assert!(refused.contains("TES-W001") && refused.contains("cannot change from consent"), "{refused}");
 }
 
 #[test]
