@@ -2,7 +2,7 @@
 //!
 //! Not an eraser: it changes nothing. Values are looked for as they are, as JSON escapes them and as each namespace
 //! normalises them, whatever the case of their letters. What a file holds compressed is looked at through the rows of
-//! the store, which are read back whole. Invariant: a hit is told by place and number, never by the value.
+//! the store, which are read back whole. Invariant: a trace is told by place and number, never by the value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ pub struct Canaries {
 
 /// Where a value was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CanaryHit {
+pub struct CanaryTrace {
     /// The value, by its number in the order given.
     pub value: usize,
     /// The file, as a path in the data folder, or `rows of ` and a table.
@@ -92,7 +92,7 @@ pub struct CanaryScan {
     /// Their bytes.
     pub row_bytes: u64,
     /// Where a value was found.
-    pub hits: Vec<CanaryHit>,
+    pub traces: Vec<CanaryTrace>,
 }
 
 /// How far a scan is.
@@ -107,7 +107,7 @@ pub struct Scanning {
 /// What is found while it is looked for.
 struct Finding<'a> {
     scan: CanaryScan,
-    hits: BTreeMap<(String, usize), u64>,
+    traces: BTreeMap<(String, usize), u64>,
     total: u64,
     progress: &'a mut dyn FnMut(Scanning) -> bool,
     is_over: bool,
@@ -148,7 +148,7 @@ impl Canaries {
         let files = files(folder)?;
         let total = files.values().sum::<u64>() + store.size_bytes();
         let mut finding =
-            Finding { scan: CanaryScan::default(), hits: BTreeMap::new(), total, progress, is_over: false };
+            Finding { scan: CanaryScan::default(), traces: BTreeMap::new(), total, progress, is_over: false };
         for table in Table::ALL {
             let place = format!("rows of {table:?}");
             for_each_row(store, &[table], |key, value| {
@@ -168,9 +168,9 @@ impl Canaries {
                 return Ok(None);
             }
         }
-        let Finding { mut scan, hits, .. } = finding;
-        scan.hits =
-            hits.into_iter().map(|((place, value), count)| CanaryHit { value, place, count }).collect();
+        let Finding { mut scan, traces, .. } = finding;
+        scan.traces =
+            traces.into_iter().map(|((place, value), count)| CanaryTrace { value, place, count }).collect();
         Ok(Some(scan))
     }
 
@@ -209,7 +209,7 @@ impl Canaries {
     fn search(&self, bytes: &[u8], kept: usize, place: &str, finding: &mut Finding<'_>) {
         for found in self.patterns.find_overlapping_iter(bytes).filter(|found| found.end() > kept) {
             if let Some(value) = self.of.get(found.pattern().as_usize()) {
-                *finding.hits.entry((place.to_owned(), *value)).or_default() += 1;
+                *finding.traces.entry((place.to_owned(), *value)).or_default() += 1;
             }
         }
     }
@@ -307,8 +307,8 @@ mod tests {
         canaries.scan(folder.path(), &store, &mut |_| true).unwrap().unwrap()
     }
 
-    fn hits(scan: &CanaryScan) -> Vec<(usize, &str, u64)> {
-        scan.hits.iter().map(|hit| (hit.value, hit.place.as_str(), hit.count)).collect()
+    fn traces(scan: &CanaryScan) -> Vec<(usize, &str, u64)> {
+        scan.traces.iter().map(|trace| (trace.value, trace.place.as_str(), trace.count)).collect()
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
         let file = b"x ADA@X.org y ada@x.org {\"a\": \"say \\\"hi\\\" \\u00e9\\u00E9\"}";
         let found = scan(&["Ada@x.org", "say \"hi\"", "\u{e9}\u{e9}", "absent"], file, b"..ada@x.org");
         assert_eq!(
-            hits(&found),
+            traces(&found),
             [(0, "deep/file", 2), (1, "deep/file", 1), (2, "deep/file", 1), (0, "rows of Cluster", 1)]
         );
         assert_eq!((found.files, found.bytes, found.rows), (1, file.len() as u64, 1));
@@ -328,14 +328,14 @@ mod tests {
             let mut file = vec![b'.'; before];
             file.extend(b"canary-value");
             file.resize(3 * BUFFER_BYTES, b'.');
-            assert_eq!(hits(&scan(&["canary-value"], &file, b"")), [(0, "deep/file", 1)], "{before}");
+            assert_eq!(traces(&scan(&["canary-value"], &file, b"")), [(0, "deep/file", 1)], "{before}");
         }
     }
 
     #[test]
     fn what_is_not_there_is_not_found() {
         let found = scan(&["canary-value", ""], b"canary-valu canary-Value.".split_at(11).0, b"canary");
-        assert_eq!(hits(&found), []);
+        assert_eq!(traces(&found), []);
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod waiting;
 mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
-pub use canary::{Canaries, CanaryError, CanaryHit, CanaryScan, Scanning};
+pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};
 pub use delivery::{
     Barrier, Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
     tell_of_erasure,

@@ -166,12 +166,12 @@ pub(crate) struct VerifyAnswer {
     /// Their bytes.
     row_bytes: u64,
     /// Where something was found.
-    hits: Vec<HitAnswer>,
+    traces: Vec<TraceAnswer>,
 }
 
 /// Where a value was found.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HitAnswer {
+pub(crate) struct TraceAnswer {
     /// Which value: `identifier email`, `trait city`, `value 1`. Never the value itself.
     value: String,
     /// The file, as a path in the data folder, or the table of rows.
@@ -300,20 +300,25 @@ impl<L: Log, S: Store> Shared<L, S> {
         let found =
             canaries.scan(&self.parts.folder, self.parts.store.as_ref(), progress).map_err(cannot_look)?;
         let found = found.ok_or(ApiError::Stopping)?;
-        let hits = found.hits.into_iter().filter_map(|hit| {
-            let Wanted { name, is_proof, .. } = wanted.get(hit.value)?;
-            Some(HitAnswer { value: name.clone(), place: hit.place, count: hit.count, is_proof: *is_proof })
+        let traces = found.traces.into_iter().filter_map(|trace| {
+            let Wanted { name, is_proof, .. } = wanted.get(trace.value)?;
+            Some(TraceAnswer {
+                value: name.clone(),
+                place: trace.place,
+                count: trace.count,
+                is_proof: *is_proof,
+            })
         });
-        let hits: Vec<HitAnswer> = hits.collect();
+        let traces: Vec<TraceAnswer> = traces.collect();
         Ok(VerifyAnswer {
-            is_clean: !hits.iter().any(|hit| hit.is_proof),
+            is_clean: !traces.iter().any(|trace| trace.is_proof),
             values: values.len(),
             from_profile,
             files: found.files,
             bytes: found.bytes,
             rows: found.rows,
             row_bytes: found.row_bytes,
-            hits,
+            traces,
         })
     }
 

@@ -484,8 +484,8 @@ async fn verifying_needs_something_to_look_for_and_an_erasure_that_has_ended() {
         assert_eq!(world.post("/api/v1/erasures/verify", &nothing).await.status, StatusCode::BAD_REQUEST);
     }
     let found = world.post("/api/v1/erasures/verify", &json!({"values": ["secret-of-another"]})).await.json();
-    assert_eq!((&found["is_clean"], &found["hits"][0]["value"]), (&json!(false), &json!("value 1")));
-    assert_eq!(found["hits"][0]["place"], "rows of Cluster");
+    assert_eq!((&found["is_clean"], &found["traces"][0]["value"]), (&json!(false), &json!("value 1")));
+    assert_eq!(found["traces"][0]["place"], "rows of Cluster");
     assert!(!found.to_string().contains("secret"));
 }
 

@@ -143,10 +143,10 @@ fn print(found: &Value) {
         count(number(found, "rows")),
         bytes(number(found, "row_bytes"))
     ));
-    for hit in list(found, "hits") {
-        let is_proof = hit.get("is_proof") == Some(&Value::Bool(true));
+    for trace in list(found, "traces") {
+        let is_proof = trace.get("is_proof") == Some(&Value::Bool(true));
         let what = if is_proof { "FOUND" } else { "found, which others may have too" };
-        let (value, place, times) = (text(hit, "value"), text(hit, "place"), number(hit, "count"));
+        let (value, place, times) = (text(trace, "value"), text(trace, "place"), number(trace, "count"));
         output::line(format_args!("  {what}: {value} in {place}, {} times", count(times)));
     }
     if found.get("is_clean") == Some(&Value::Bool(true)) {
