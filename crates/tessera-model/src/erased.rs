@@ -14,7 +14,7 @@ use crate::{FragmentId, Operation, Record, RecordError, wire};
 /// ASCII DEL: a character that JSON strings may hold as it is, and that nobody types.
 const FILLER: u8 = 0x7f;
 
-/// Whether `text`, one value of JSON, is what [`blank`] leaves.
+/// Whether `text`, one value of JSON, is what blanking leaves.
 #[must_use]
 pub fn is_erased(text: &str) -> bool {
     let inner = text.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

@@ -1,7 +1,7 @@
 //! The gates against a naive reading of the law: two programs written apart, asked the same, must agree.
 //!
-//! Not a proof of the rules themselves, only that Tessera does what they say. Invariant: [`model`] and [`history`]
-//! name nothing of Tessera; [`engine`] and [`compare`] alone know it.
+//! Not a proof of the rules themselves, only that Tessera does what they say. Invariant: `model` and `history`
+//! name nothing of Tessera; `engine` and `compare` alone know it.
 
 mod cases;
 mod compare;
