@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     /// How often the loads with and without governance are measured, in turns.
     #[arg(long, default_value_t = 1)]
     rounds: u64,
-    /// Decisions that the gate and the naive reading of the law are both asked for.
-    #[arg(long, default_value_t = 100_000)]
+    /// Random histories, each of some 37 decisions, for which the gate and the naive reading of the law are both asked.
+    #[arg(long, default_value_t = 3_000)]
     cases: u64,
     /// Parts to measure: gate, ledger, policy, erasure.
     #[arg(long, value_delimiter = ',', default_value = "gate,ledger,policy,erasure")]
@@ -95,7 +95,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if wants("policy") {
         figures.say("\nrandom people, purposes, words and merges, against a naive reading of the law");
         let cases = arguments.cases.to_string();
-        figures.take(&printed(Command::new(&sim).args(["law", "--json", "--cases", &cases]))?)?;
+        let told = printed(Command::new(&sim).args(["law", "--json", "--cases", &cases]))?;
+        let told: serde_json::Value =
+            serde_json::from_str(&told).context("the comparison printed no JSON")?;
+        for (name, unit) in [("policy_cases", "decisions"), ("policy_disagreements", "decisions")] {
+            let value = told.get(name).and_then(serde_json::Value::as_f64).context("a figure is missing")?;
+            figures.add(name, value, unit);
+        }
     }
     if wants("erasure") {
         erasure(arguments, &bin, &sim, &mut figures)?;
