@@ -121,8 +121,8 @@ pub(crate) fn row(
 pub(crate) fn leftovers(
     store: &impl Store,
     row: &ErasureRow,
-    rules: &Rules,
-    key: &HashKey,
+    values: &[String],
+    (rules, key): (&Rules, &HashKey),
 ) -> Result<Vec<Change>, PipelineError> {
     let mentions = &Mentions::new(&row.fragments, rules, key);
     let spared = &Mentions::new(&row.spared, rules, key);
@@ -135,7 +135,22 @@ pub(crate) fn leftovers(
             after = Some(*last);
             for (key, value) in rows {
                 let is_reject_of_spared = table == Table::Reject && names(table, &value, spared)?;
-                if is_reject_of_spared || names(table, &value, mentions)? {
+                // A queue may be a million rows long, and the pipeline waits: others' events there are only searched for the
+                // identifiers as they are kept.
+                let is_meant = match table {
+                    Table::Outbox => is_queued(&OutboxRow::decode(&value)?, mentions, values),
+                    Table::DeadLetter | Table::Reject => {
+                        is_reject_of_spared || names(table, &value, mentions)?
+                    }
+                    Table::Cluster
+                    | Table::Seen
+                    | Table::Workspace
+                    | Table::Count
+                    | Table::Account
+                    | Table::Request
+                    | Table::Erasure => false,
+                };
+                if is_meant {
                     changes.push(Change { key, before: Some(value), after: None });
                 }
             }
@@ -175,6 +190,9 @@ pub(crate) fn no_longer_covered(
         let nodes = cluster.component(node).filter_map(|(at, _)| cluster.graph().nodes().get(at));
         covered.extend(nodes.map(|node| (node.id, theirs)));
     }
+    if covered.is_empty() {
+        return Ok(Vec::new());
+    }
     let is_over = |row: &OutboxRow| {
         covered.get(&row.owner).is_some_and(|covered| {
             let mut left = row.purposes.and(*covered).iter().filter_map(|id| purposes.by_id(id));
@@ -195,13 +213,17 @@ pub(crate) fn no_longer_covered(
     Ok(changes)
 }
 
+fn is_queued(row: &OutboxRow, mentions: &Mentions<'_>, values: &[String]) -> bool {
+    mentions.is_of(row.owner) || values.iter().any(|value| row.json.contains(value.as_str()))
+}
+
 fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, PipelineError> {
     let of_row = |row: &OutboxRow| mentions.is_of(row.owner) || mentions.in_text(&row.json);
     Ok(match table {
-        Table::Outbox => of_row(&OutboxRow::decode(value)?),
         Table::DeadLetter => of_row(&DeadLetter::decode(value)?.row),
         Table::Reject => mentions.in_text(&RejectRow::decode(value)?.payload),
-        Table::Cluster
+        Table::Outbox
+        | Table::Cluster
         | Table::Seen
         | Table::Workspace
         | Table::Count

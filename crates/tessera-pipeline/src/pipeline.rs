@@ -343,7 +343,8 @@ impl<L: Log, S: Store> Pipeline<L, S> {
                 let everybody = view.in_clusters_of(fragments);
                 view.load_rows(store, everybody.into_iter().collect())?;
                 let row = erasure::row(&view, fragments, &rules.purposes, (item.position.0, request, at));
-                let mut more = erasure::leftovers(store, &row, &rules, &self.key)?;
+                let values = view.values_of(&row.fragments);
+                let mut more = erasure::leftovers(store, &row, &values, (&rules, &self.key))?;
                 let within = obligations(&rules.purposes);
                 let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
                 let queued = erasure::no_longer_covered(store, &row.spared, &cover)?;

@@ -239,6 +239,15 @@ impl View {
         found
     }
 
+    /// The identifiers of these fragments, as they are kept.
+    pub(crate) fn values_of(&self, fragments: &[FragmentId]) -> Vec<String> {
+        let nodes = fragments.iter().filter_map(|id| {
+            let (cluster, node) = self.cluster_of(*id)?;
+            cluster.graph().nodes().get(node)
+        });
+        nodes.map(|node| node.identifier().value().to_owned()).filter(|value| value.len() > 3).collect()
+    }
+
     /// Whether the fragment was erased.
     pub(crate) fn is_erased(&self, id: FragmentId) -> bool {
         self.rows.get(&id).is_some_and(|row| matches!(row.now, Slot::Tombstone(_)))

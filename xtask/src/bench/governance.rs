@@ -223,7 +223,7 @@ fn erasure(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures)
                 "erase",
                 "user_id:user-000000000007",
                 "--identity",
-                "bench",
+                "vouched_for",
                 "--yes",
                 "--verify",
                 "--json",
