@@ -211,7 +211,10 @@ fn erasure(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures)
     figures.say(&format!("\nerasing one person of {profiles}, while events go on arriving"));
     let folder = arguments.folder.join("erasure");
     // Without obligations of the law, which would spare what serves them.
-    let workspace = workspace(true).replace("basis: legal_obligation", "basis: public_task");
+    let workspace = workspace(true)
+        .replace("basis: legal_obligation", "basis: public_task")
+        // So that the notice of the erasure does not stand behind a delivery for each profile.
+        .replace("uses: [analytics]", "uses: [analytics]\nevents: [page]");
     let server = Server::start_with(bin, &folder, None, &workspace)?;
     server.load(sim, &["fill", "--profiles", &profiles, "--consenting"])?;
     let mut load =
