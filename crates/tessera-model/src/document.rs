@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{DestinationName, FieldPath, Label, Namespace, Normalise, PurposeName, SourceName, Timestamp};
+use crate::{
+    DestinationName, FieldPath, Label, Namespace, Normalise, PurposeName, SourceName, Survivorship, Timestamp,
+};
 
 /// The six legal bases of GDPR Art. 6(1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -342,7 +344,7 @@ pub struct DestinationDocument {
     pub channel: Option<String>,
 }
 
-/// What kind of data a field holds.
+/// What kind of data a field holds, and which word on it survives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldDocument {
@@ -351,7 +353,11 @@ pub struct FieldDocument {
     /// Its path: `traits.diagnosis`, `context.location.*`.
     pub name: FieldPath,
     /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels: BTreeSet<Label>,
+    /// Of a trait: which of several sources' words is the profile's; absent: what a wider path says, or the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survivorship: Option<Survivorship>,
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,

@@ -21,6 +21,7 @@ mod purpose;
 mod record;
 mod reject;
 mod seal;
+mod survivorship;
 mod time;
 pub mod wire;
 mod workspace;
@@ -49,6 +50,7 @@ pub use purpose::{
 pub use record::{ConsentOrder, Operation, Record, RecordError, RequestId};
 pub use reject::{Reject, RejectCode};
 pub use seal::SealKey;
+pub use survivorship::{OFFICE, Survivorship, SurvivorshipRule, SurvivorshipRules};
 pub use time::{Birthday, Timestamp};
 pub use workspace::{Problem, Workspace};
 pub use workspace_rules::{Rules, SourceRules};

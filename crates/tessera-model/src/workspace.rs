@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DestinationDocument, Document, NamespaceDocument, PolicyDocument, PurposeDocument, PurposeName,
-    SourceDocument,
+    DestinationDocument, Document, FieldDocument, NamespaceDocument, OFFICE, PolicyDocument, PurposeDocument,
+    PurposeName, SourceDocument,
 };
 
 /// Something wrong with a document: which, where, what, and what to do.
@@ -96,23 +96,36 @@ impl Workspace {
                     problems.extend(self.destination_problems(document, destination));
                 }
                 Document::Policy(policy) => problems.extend(self.policy_problems(document, policy)),
-                Document::Field(field) if field.labels.is_empty() => {
-                    problems.push(Problem::new(document, "labels", "is empty", "name at least one label"));
-                }
+                Document::Field(field) => problems.extend(self.field_problems(document, field)),
                 Document::Controller(_)
                     if self.documents().filter(|d| d.kind() == "Controller").count() > 1 =>
                 {
                     let hint = "keep one: an installation has one controller";
                     problems.push(Problem::new(document, "kind", "there is more than one controller", hint));
                 }
-                Document::Field(_) | Document::Controller(_) => {}
+                Document::Controller(_) => {}
             }
         }
         problems
     }
 
+    fn field_problems(&self, document: &Document, field: &FieldDocument) -> Vec<Problem> {
+        match &field.survivorship {
+            Some(survivorship) => self.survivorship_problems(document, &field.name, survivorship),
+            None if field.labels.is_empty() => {
+                let hint = "name at least one label, or a rule of survivorship";
+                vec![Problem::new(document, "labels", "says nothing", hint)]
+            }
+            None => Vec::new(),
+        }
+    }
+
     fn source_problems(&self, document: &Document, source: &SourceDocument) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if source.name.as_str() == OFFICE {
+            let hint = "choose another name: this one is for the words of officers and requests";
+            problems.push(Problem::new(document, "name", "is taken", hint));
+        }
         let key = source.write_key.reveal();
         if key.len() < 8 || !key.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
             let hint = "use at least 8 letters and digits, without spaces and colons";

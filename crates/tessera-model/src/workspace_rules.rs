@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, NamespaceRules, Party,
     PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister, PurposeSet, Purposes,
-    SourceDocument, SourceName, Timestamp, Workspace,
+    SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
 };
 
 /// What the pipeline asks of a source.
@@ -92,6 +92,8 @@ pub struct Rules {
     pub purposes: Purposes,
     /// The purposes that sell or share data.
     pub sales: PurposeSet,
+    /// Which word on a trait survives.
+    pub survivorship: SurvivorshipRules,
     sources: BTreeMap<SourceName, Arc<SourceRules>>,
     by_write_key: BTreeMap<String, Arc<SourceRules>>,
 }
@@ -160,7 +162,8 @@ impl Rules {
                 by_write_key.insert(source.write_key.reveal().to_owned(), rules);
             }
         }
-        Ok(Self { version, workspace, namespaces, purposes, sales, sources, by_write_key })
+        let survivorship = SurvivorshipRules::new(&workspace);
+        Ok(Self { version, workspace, survivorship, namespaces, purposes, sales, sources, by_write_key })
     }
 
     /// The source of that name.

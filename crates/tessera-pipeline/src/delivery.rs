@@ -17,12 +17,11 @@ use serde::{Deserialize, Serialize};
 use tessera_connect::{Context, connector};
 use tessera_evidence::Ledger;
 use tessera_model::{
-    DestinationDocument, DestinationName, HashKey, PurposeSet, Rules, SourceName, Timestamp,
+    DestinationDocument, DestinationName, HashKey, OFFICE, PurposeSet, Rules, SourceName, Timestamp,
 };
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
 use crate::line::Line;
-use crate::orders::OFFICE;
 use crate::outbox::{OutboxRow, outbox_key, prefix};
 use crate::{ErasureRow, PipelineError};
 

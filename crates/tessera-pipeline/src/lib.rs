@@ -59,7 +59,6 @@ pub use item::{Item, Parsed};
 pub use line::NOT_SENT;
 pub use metrics::{PipelineMetrics, Stage};
 pub use notice::Notice;
-pub use orders::OFFICE;
 pub use outbox::OutboxRow;
 pub use people::{count_fields, fragments_of, profile_of};
 pub use pipeline::{Pipeline, PipelineOptions, load_rules, sealed_apply};

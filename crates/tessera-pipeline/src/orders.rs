@@ -4,17 +4,14 @@
 use std::collections::BTreeSet;
 
 use tessera_model::{
-    ConsentOrder, FragmentId, Json, LegalBasis, MessageId, MessageKey, Operation, PurposeSet, Purposes,
-    Reject, SourceName, Timestamp, Trait,
+    ConsentOrder, FragmentId, Json, LegalBasis, MessageId, MessageKey, OFFICE, Operation, PurposeSet,
+    Purposes, Reject, SourceName, Timestamp, Trait,
 };
 use tessera_policy::{ConsentRecord, covering, is_in_time};
 use tessera_profile::{Basis, Cluster};
 
 use crate::apply::{Application, as_u64, profiles};
 use crate::{PipelineError, RejectId, RejectRow};
-
-/// The source that words of officers and requests are kept under.
-pub const OFFICE: &str = "tessera";
 
 impl Application<'_> {
     /// Applies an order that concerns rows; the workspace is the pipeline's own business.

@@ -164,7 +164,7 @@ impl Reading<'_, '_> {
     }
 
     fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
-        let folded = fold(cluster, node).ok_or(QueryError::NotFound)?;
+        let folded = fold(cluster, node, &self.query.rules.survivorship).ok_or(QueryError::NotFound)?;
         let purposes = &self.query.rules.purposes;
         let grant = self.grant(cluster, &folded);
         let named = match self.query.view.merges {
@@ -185,7 +185,7 @@ impl Reading<'_, '_> {
         let mut named = BTreeSet::new();
         for nodes in cluster.graph().components() {
             let Some(node) = nodes.first().filter(|node| !of.nodes.contains(node)) else { continue };
-            let Some(folded) = fold(cluster, *node) else { continue };
+            let Some(folded) = fold(cluster, *node, &self.query.rules.survivorship) else { continue };
             let grant = self.grant(cluster, &folded);
             if !grant.permits().is_empty() && is_served(cluster, &folded, &grant) {
                 named.extend(nodes);

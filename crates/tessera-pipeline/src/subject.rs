@@ -432,7 +432,7 @@ struct Held<'a> {
 impl Held<'_> {
     fn profile(&self) -> HeldProfile {
         let Self { cluster, node, opened, rules } = *self;
-        let folded = fold(cluster, node);
+        let folded = fold(cluster, node, &rules.survivorship);
         let mut accounts = Vec::new();
         let mut event_counts = Vec::new();
         if let Some(folded) = &folded {

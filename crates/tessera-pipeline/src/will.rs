@@ -54,7 +54,7 @@ pub fn will_of(
         profile: cluster.profile_id(node),
         fragments: ids_of(&cluster, node),
         words,
-        subscriptions: fold(&cluster, node)
+        subscriptions: fold(&cluster, node, &rules.survivorship)
             .map(|folded| subscriptions(&cluster, &folded))
             .unwrap_or_default(),
         grant: Grant::decide(rules.purposes.iter(), consents(), now),

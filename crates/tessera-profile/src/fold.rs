@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tessera_model::{PurposeId, Timestamp};
+use tessera_model::{PurposeId, SurvivorshipRules, Timestamp};
 use tessera_policy::ConsentRecord;
 
-use crate::{Assertion, Basis, Cluster, EventCount, Membership, ProfileId, Recent, TraitEntry};
+use crate::{Basis, Cluster, EventCount, Membership, ProfileId, Recent, Survivor, Word, survivor};
 
 /// A part of a profile with the basis it rests on.
 type Based<'a, T> = (T, Option<&'a Basis>);
@@ -18,8 +18,8 @@ pub struct Folded<'a> {
     pub id: ProfileId,
     /// Its nodes in the cluster.
     pub nodes: Vec<usize>,
-    /// The winning word on each trait.
-    pub traits: BTreeMap<&'a str, Based<'a, (&'a TraitEntry, &'a Assertion)>>,
+    /// The surviving word on each trait, and those that did not survive.
+    pub traits: BTreeMap<&'a str, Survivor<'a>>,
     /// The last word on each purpose, and on the whole person; where fragments differ, the stricter.
     pub consents: BTreeMap<Option<PurposeId>, &'a ConsentRecord>,
     /// Accounts.
@@ -36,8 +36,9 @@ pub struct Folded<'a> {
 
 /// Folds the profile that `node` is in. `None` when no event has named any of its identifiers.
 #[must_use]
-pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
+pub fn fold<'a>(cluster: &'a Cluster, node: usize, rules: &SurvivorshipRules) -> Option<Folded<'a>> {
     let mut folded: Option<Folded<'_>> = None;
+    let mut words: BTreeMap<&str, Vec<Word<'_>>> = BTreeMap::new();
     for (at, fragment) in cluster.component(node).filter(|(_, fragment)| fragment.is_named()) {
         let into = folded.get_or_insert_with(|| Folded {
             id: cluster.profile_id(node),
@@ -54,15 +55,8 @@ pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
         into.first_seen_at = into.first_seen_at.min(fragment.first_seen_at);
         into.last_seen_at = into.last_seen_at.max(fragment.last_seen_at);
         for (entry, assertion) in fragment.traits.iter() {
-            let word = ((entry, assertion), fragment.basis_of(assertion.basis));
-            into.traits
-                .entry(&entry.name)
-                .and_modify(|known| {
-                    if known.0.1.order() < assertion.order() {
-                        *known = word;
-                    }
-                })
-                .or_insert(word);
+            let basis = fragment.basis_of(assertion.basis);
+            words.entry(&entry.name).or_default().push(Word { entry, assertion, basis, node: at });
         }
         into.memberships.extend(fragment.memberships.iter().map(|m| (m, fragment.basis_of(m.basis))));
         into.events.extend(fragment.events.iter().map(|e| (e, fragment.basis_of(e.basis))));
@@ -70,6 +64,8 @@ pub fn fold(cluster: &Cluster, node: usize) -> Option<Folded<'_>> {
         fold_consents(&mut into.consents, fragment);
     }
     if let Some(folded) = &mut folded {
+        folded.traits =
+            words.keys().filter_map(|name| Some((*name, survivor(name, &words, rules.of(name))?))).collect();
         folded.memberships.sort_by(|(a, _), (b, _)| (&a.value, a.since).cmp(&(&b.value, b.since)));
         folded.events.sort_by(|(a, _), (b, _)| {
             (&a.name, a.first_at, a.last_at).cmp(&(&b.name, b.first_at, b.last_at))

@@ -155,7 +155,7 @@ impl Fragment {
     /// Puts traits right: the new values stand over all that was said before `at`.
     pub fn rectify(&mut self, traits: &[Trait], basis: &Basis, at: Timestamp, message: MessageKey) {
         let basis = self.basis(basis);
-        self.traits.assert(traits, &Assertion { at, message, basis });
+        self.traits.assert(traits, &Assertion { at, message, basis }, &self.bases);
     }
 
     /// Keeps only what `is_kept` says of its basis and time; what is said of consent stays, for it is the proof.
@@ -245,7 +245,7 @@ impl Fragment {
 
     fn assert(&mut self, traits: &[Trait], event: &Event, basis: u16) {
         let message = MessageKey::from(&event.message_id);
-        self.traits.assert(traits, &Assertion { at: event.at, message, basis });
+        self.traits.assert(traits, &Assertion { at: event.at, message, basis }, &self.bases);
     }
 
     fn basis(&mut self, basis: &Basis) -> u16 {

@@ -10,6 +10,7 @@ mod fold;
 mod fragment;
 mod held;
 mod seen;
+mod survivor;
 mod traits;
 mod view;
 
@@ -19,8 +20,10 @@ pub use fold::{Folded, fold};
 pub use fragment::{Basis, EventCount, Fragment, Membership, Place, RECENT_MAX, Recent};
 pub use held::{Held, HeldKind};
 pub use seen::{SEEN_INLINE_MAX, SEEN_PAGE_MAX, Seen, SeenPage, seen_hash};
-pub use traits::{Assertion, TraitEntry, Traits};
+pub use survivor::{Standing, Survivor, Word, survivor};
+pub use traits::{Assertion, TraitEntry, Traits, WORDS_MAX};
 pub use view::{
-    AccountView, Asked, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView, Profile,
-    Provenance, Reader, Shown, Subject, SubscriptionView, View, consents, disclose, is_served, subscriptions,
+    AccountView, Alternative, Asked, ConsentView, EdgeView, EventCountView, EvidenceView, IdentifierView,
+    Profile, Provenance, Reader, Shown, Subject, SubscriptionView, View, consents, disclose, is_served,
+    subscriptions,
 };

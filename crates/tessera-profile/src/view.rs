@@ -7,12 +7,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_identity::Linked;
 use tessera_model::{
-    ConsentStatus, DataCategory, Expression, LabelSet, Party, PurposeName, PurposeSet, Purposes, SourceName,
-    SubscriptionState, Timestamp,
+    ConsentStatus, Expression, LabelSet, PurposeName, PurposeSet, Purposes, SourceName, SubscriptionState,
+    Timestamp,
 };
 use tessera_policy::{Denial, Grant, Labels, Permit, Permitted};
 
 use crate::{Basis, Cluster, Folded, Fragment, Recent};
+
+mod words;
+
+pub use words::{Alternative, Provenance};
+use words::{alternatives, provenance, traits};
 
 /// Which parts a reader asked for, beyond the profile itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub struct View {
     pub events: bool,
     /// What links the identifiers, and what was refused or cut.
     pub merges: bool,
+    /// The words on each trait that did not survive.
+    pub alternatives: bool,
 }
 
 /// Which fields somebody may see, whatever a decision permits.
@@ -117,24 +124,6 @@ pub struct AccountView {
     pub since: Timestamp,
 }
 
-/// Where a trait comes from, and why it is here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Provenance {
-    /// The event's time.
-    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
-    pub at: Timestamp,
-    /// The event.
-    pub message_id: String,
-    /// The source.
-    pub source: SourceName,
-    /// Zero-, first-, second- or third-party.
-    pub party: Party,
-    /// What kind of data.
-    pub category: DataCategory,
-    /// The purposes it serves.
-    pub purposes: Vec<PurposeName>,
-}
-
 /// How often an event happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventCountView {
@@ -202,6 +191,9 @@ pub struct Profile {
     /// Where each trait comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<BTreeMap<String, Provenance>>,
+    /// The words on each trait that did not survive, best first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alternatives: Option<BTreeMap<String, Vec<Alternative>>>,
     /// How often each event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_counts: Option<BTreeMap<String, EventCountView>>,
@@ -309,6 +301,7 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
             first_seen_at: folded.first_seen_at,
             last_seen_at: folded.last_seen_at,
             provenance: view.provenance.then(|| provenance(folded, &sight)),
+            alternatives: view.alternatives.then(|| alternatives(folded, &sight)),
             event_counts: view.events.then(|| event_counts(folded, &sight)),
             merges: view.merges.then(|| merges(cluster, folded, &sight)),
             recent: Vec::new(),
@@ -343,7 +336,7 @@ pub fn is_served(cluster: &Cluster, folded: &Folded<'_>, grant: &Grant) -> bool 
         let at = fragment.last_seen_at;
         fragment.values() == 0 && fragment.bases().iter().any(|basis| grant.covers(basis.purposes, at))
     };
-    folded.traits.values().any(|((_, word), basis)| covered(grant, *basis, word.at))
+    folded.traits.values().any(|survivor| covered(grant, survivor.word.basis, survivor.word.assertion.at))
         || folded.events.iter().any(|(event, basis)| covered(grant, *basis, event.last_at))
         || folded.memberships.iter().any(|(one, basis)| covered(grant, *basis, one.since))
         || folded.nodes.iter().filter_map(|node| cluster.fragment(*node)).any(came)
@@ -410,16 +403,6 @@ fn identifier(cluster: &Cluster, node: usize) -> Option<IdentifierView> {
     })
 }
 
-fn traits(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, Box<RawValue>> {
-    let told = folded.traits.iter().filter(|(_, ((entry, _), _))| entry.value.as_ref() != "null");
-    told.filter(|(name, ((_, word), basis))| sight.shows_based(&format!("traits.{name}"), *basis, word.at))
-        .filter_map(|(name, ((entry, _), _))| {
-            let value = RawValue::from_string(entry.value.to_string()).ok()?;
-            Some(((*name).to_owned(), value))
-        })
-        .collect()
-}
-
 fn accounts(folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<AccountView> {
     let mut accounts: Vec<AccountView> = Vec::new();
     for (membership, basis) in &folded.memberships {
@@ -429,25 +412,6 @@ fn accounts(folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<AccountView> {
         }
     }
     accounts
-}
-
-fn provenance(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, Provenance> {
-    let shows = |name: &str, basis, at| sight.shows_based(&format!("traits.{name}"), basis, at);
-    let words = folded.traits.iter().filter(|(name, ((_, word), basis))| shows(name, *basis, word.at));
-    words
-        .filter_map(|(name, ((_, assertion), basis))| {
-            let basis = (*basis)?;
-            let provenance = Provenance {
-                at: assertion.at,
-                message_id: assertion.message.to_string(),
-                source: basis.source.clone(),
-                party: basis.party,
-                category: basis.category,
-                purposes: sight.purposes.names_of(basis.purposes).cloned().collect(),
-            };
-            Some(((*name).to_owned(), provenance))
-        })
-        .collect()
 }
 
 fn event_counts(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, EventCountView> {

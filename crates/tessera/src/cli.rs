@@ -157,9 +157,20 @@ pub(crate) enum Profile {
     Show {
         /// For example `email:ada@example.com`.
         reference: String,
-        /// Parts to add: provenance, events, merges.
+        /// Parts to add: provenance, alternatives, events, merges.
         #[arg(long, value_delimiter = ',')]
         include: Vec<String>,
+        /// Show only what this purpose may see.
+        #[arg(long)]
+        purpose: Option<String>,
+    },
+    /// Show why a trait has the value it has: the rule, the surviving word, and the words of other sources.
+    Explain {
+        /// For example `email:ada@example.com`.
+        reference: String,
+        /// The trait: `plan`.
+        #[arg(value_name = "TRAIT")]
+        name: String,
         /// Show only what this purpose may see.
         #[arg(long)]
         purpose: Option<String>,

@@ -6,4 +6,5 @@ mod governance;
 mod properties;
 mod scenarios;
 mod simulate;
+mod survivorship;
 mod world;

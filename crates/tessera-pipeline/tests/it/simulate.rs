@@ -376,7 +376,7 @@ fn profiles(world: &World) -> Vec<Stored> {
 /// People whom the purpose may be pursued for now, and those of whom the profile API shows it something.
 fn shown(world: &World, purpose: &PurposeName) -> (u64, u64) {
     let rules = world.pipeline.rules().load_full();
-    let view = View { provenance: false, events: true, merges: false };
+    let view = View { events: true, ..View::default() };
     let query = Query { rules: &rules, purpose: Some(purpose), view, now: world.clock.now() };
     let (mut permitted, mut with_data) = (0, 0);
     for profile in profiles(world).into_iter().filter(|profile| profile.is_person) {

@@ -114,7 +114,7 @@ impl World {
     pub(crate) fn profile_for(&self, reference: &str, purpose: Option<&str>) -> Result<Value, String> {
         let rules = self.pipeline.rules().load_full();
         let purpose = purpose.map(|name| PurposeName::parse(name).unwrap());
-        let view = View { provenance: true, events: true, merges: true };
+        let view = View { provenance: true, events: true, merges: true, alternatives: true };
         let query = Query { rules: &rules, purpose: purpose.as_ref(), view, now: self.clock.now() };
         match query.by_id(self.store.as_ref(), self.id(reference)) {
             Ok(profile) => Ok(serde_json::to_value(profile.get()).unwrap()),
@@ -142,7 +142,7 @@ impl World {
     /// Every profile, as JSON texts, in no order.
     pub(crate) fn profiles(&self) -> BTreeSet<String> {
         let rules = self.pipeline.rules().load_full();
-        let view = View { provenance: true, events: true, merges: true };
+        let view = View { provenance: true, events: true, merges: true, alternatives: true };
         let query = Query { rules: &rules, purpose: None, view, now: self.clock.now() };
         let page = query.list(self.store.as_ref(), None, usize::MAX, |_| true).unwrap();
         page.profiles.iter().map(|profile| serde_json::to_string(profile.get()).unwrap()).collect()

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tessera_model::{PurposeName, SourceName};
 use tessera_policy::{Denial, Permitted};
 use tessera_profile::{
-    AccountView, ConsentView, EdgeView, EventCountView, IdentifierView, Profile, Provenance,
+    AccountView, Alternative, ConsentView, EdgeView, EventCountView, IdentifierView, Profile, Provenance,
 };
 use utoipa::ToSchema;
 
@@ -35,10 +35,14 @@ pub(crate) struct ProfileAnswer {
     first_seen_at: Option<String>,
     /// Time of the latest event, RFC 3339; null when nothing may be shown.
     last_seen_at: Option<String>,
-    /// With `include=provenance`: where each trait comes from.
+    /// With `include=provenance`: where each trait comes from, and by which rule it was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     provenance: Option<BTreeMap<String, Provenance>>,
+    /// With `include=alternatives`: what other sources say on each trait, best first by its rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    alternatives: Option<BTreeMap<String, Vec<Alternative>>>,
     /// With `include=events`: how often each event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -123,6 +127,7 @@ impl ProfileAnswer {
             first_seen_at: Some(profile.first_seen_at.to_string()),
             last_seen_at: Some(profile.last_seen_at.to_string()),
             provenance: profile.provenance,
+            alternatives: profile.alternatives,
             event_counts: profile.event_counts,
             events: None,
             merges: profile.merges,
@@ -142,6 +147,7 @@ impl ProfileAnswer {
             first_seen_at: None,
             last_seen_at: None,
             provenance: None,
+            alternatives: None,
             event_counts: None,
             events: None,
             merges: None,

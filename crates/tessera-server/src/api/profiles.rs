@@ -36,7 +36,7 @@ const LIST_MAX: usize = 500;
     get, path = "/api/v1/profiles/{reference}", tag = "profiles",
     params(
         ("reference" = String, Path, description = "`email:ada@example.com`, `account_id:acme`, or an id"),
-        ("include" = Option<String>, Query, description = "Any of `provenance,events,merges`"),
+        ("include" = Option<String>, Query, description = "Any of `provenance,alternatives,events,merges`"),
         ("purpose" = Option<String>, Query, description = "Show only what this purpose permits"),
     ),
     responses(
@@ -251,10 +251,11 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
             "provenance" => view.provenance = true,
             "events" => view.events = true,
             "merges" => view.merges = true,
+            "alternatives" => view.alternatives = true,
             other => {
                 let other: String = other.chars().take(80).collect();
                 let what = format!("`{other}` is no part of a profile that can be included");
-                return Err(ApiError::bad(what, "known: provenance, events, merges"));
+                return Err(ApiError::bad(what, "known: provenance, alternatives, events, merges"));
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! An input is a byte that says which, and the row's bytes.
 
+use tessera_model::SurvivorshipRules;
 use tessera_profile::{Row, SeenPage, fold};
 use tessera_store::{MemoryStore, Store, Table};
 
@@ -59,7 +60,8 @@ impl Fuzzed for Rows {
         Broken::unless(Row::decode(&encoded).is_ok_and(|read| read == row), "a row reads back as another")?;
         let Row::Cluster(cluster) = &row else { return Ok("pointer".to_owned()) };
         let profiles = cluster.graph().components();
-        let folded = profiles.iter().filter_map(|nodes| fold(cluster, *nodes.first()?)).count();
+        let rules = SurvivorshipRules::default();
+        let folded = profiles.iter().filter_map(|nodes| fold(cluster, *nodes.first()?, &rules)).count();
         Ok(format!("cluster {} {}", cluster.len().min(8), folded.min(8)))
     }
 }

@@ -191,7 +191,7 @@ impl Engine {
     pub(crate) fn profile(&self, identifier: &str, purpose: Option<&str>) -> anyhow::Result<Answer> {
         let purpose = purpose.map(PurposeName::parse).transpose()?;
         let rules = self.rules();
-        let view = View { provenance: true, events: false, merges: false };
+        let view = View { provenance: true, ..View::default() };
         let query = Query { rules: &rules, purpose: purpose.as_ref(), view, now: self.clock.now() };
         match query.by_id(self.store.as_ref(), self.id(identifier)?) {
             Err(QueryError::NotFound) => Ok(Answer::Nobody),

@@ -118,7 +118,7 @@ impl<'a, S: Store> Reader<'a, S> {
 
     /// What the profile of an address shows; `None` when no purpose permits anything.
     fn profile(&self, address: &Address) -> Checked<Option<Value>> {
-        let view = View { provenance: true, events: true, merges: true };
+        let view = View { provenance: true, events: true, merges: true, ..View::default() };
         let query = Query { rules: &self.rules, purpose: None, view, now: self.now };
         let reference = self.rules.namespaces.parse_reference(&address.reference());
         let identifier = reference.map_err(Violation::of("read a reference"))?;

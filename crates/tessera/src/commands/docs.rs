@@ -202,7 +202,7 @@ const WORKSPACE: [Described; 7] = [
     ),
     (
         "Field",
-        "What kind of data a field holds. Labels add up, and add to those built in for the fields of Segment's spec.",
+        "What kind of data a field holds, and which of several sources' words on it survives. Labels add up, and add to those built in for the fields of Segment's spec. A document has labels, a rule of survivorship, or both.",
         &[
             (
                 "name",
@@ -210,7 +210,11 @@ const WORKSPACE: [Described; 7] = [
             ),
             (
                 "labels",
-                "At least one of `I1` (names a person), `I2` (does so with something else), `S1` (precise location), `S2` (location), `special` (GDPR Art. 9), `C1` to `C12` (bound by contract, in Adobe's sense).",
+                "Any of `I1` (names a person), `I2` (does so with something else), `S1` (precise location), `S2` (location), `special` (GDPR Art. 9), `C1` to `C12` (bound by contract, in Adobe's sense).",
+            ),
+            (
+                "survivorship",
+                "Of a trait: `{rule: ...}`, one of `most_recent`, `most_trusted_source` (with `sources: [...]`, `parties: [...]` or both, most trusted first), `most_complete`, `most_frequent`, `longest`, `verified_first` (`verified_by: TRAIT`; `NAME_verified` unless given). The nearest path counts; without any, `most_recent`. May be changed at any time. [The golden record](../guide/golden-record.md) says more.",
             ),
             ("description", "For people."),
         ],

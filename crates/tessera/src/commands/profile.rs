@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{client, list, print_json, text};
 use crate::cli::{Global, Profile};
-use crate::client::encode;
+use crate::client::{Client, encode};
 use crate::output;
 
 pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
@@ -19,6 +19,9 @@ pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
             let answer =
                 client.get(&format!("/api/v1/profiles/{}?{}", encode(reference), query.join("&")))?;
             if global.json { print_json(&answer) } else { show(&answer) }
+        }
+        Profile::Explain { reference, name, purpose } => {
+            explain(global, &client, reference, name, purpose.as_deref())
         }
         Profile::List { limit, after, namespace, traits } => {
             let mut query = vec![format!("limit={limit}")];
@@ -54,6 +57,45 @@ pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Why a trait has the value it has.
+fn explain(
+    global: &Global,
+    client: &Client,
+    reference: &str,
+    name: &str,
+    purpose: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut path = format!("/api/v1/profiles/{}?include=provenance,alternatives", encode(reference));
+    path.extend(purpose.iter().map(|purpose| format!("&purpose={}", encode(purpose))));
+    let answer = client.get(&path)?;
+    let part = |part: &str| answer.get(part).and_then(|all| all.get(name)).cloned();
+    let (value, origin, others) = (part("traits"), part("provenance"), part("alternatives"));
+    if origin.is_none() && others.is_none() {
+        anyhow::bail!(
+            "nothing is known of trait `{name}` that may be shown\nhint: `tessera profile show` lists the traits that may"
+        );
+    }
+    if global.json {
+        return print_json(&json!({ "value": value, "provenance": origin, "alternatives": others }));
+    }
+    if let Some(origin) = &origin {
+        output::line(format_args!("{name} = {}", value.unwrap_or_default()));
+        output::line(format_args!("  rule         {}", text(origin, "rule")));
+        output::line(format_args!("  survived     {}", word(origin)));
+    } else {
+        output::line(format_args!("{name}: the surviving word may not be shown"));
+    }
+    for other in others.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        let value = other.get("value").cloned().unwrap_or_default();
+        output::line(format_args!("  did not      {value}: {}", word(other)));
+    }
+    Ok(())
+}
+
+fn word(word: &Value) -> String {
+    format!("{} at {}, {}", text(word, "source"), text(word, "at"), text(word, "why"))
 }
 
 fn identifier(value: &Value) -> String {

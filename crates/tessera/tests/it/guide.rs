@@ -193,6 +193,19 @@ fn the_page_on_labels_and_policies_runs() {
 }
 
 #[test]
+fn the_page_on_the_golden_record_runs_and_shows_what_the_commands_print() {
+    let mut server = Server::start();
+    run(&mut server, "golden-record.md");
+    let told = server.run(&["profile", "explain", "user_id:ada", "name"]).ok();
+    let shown = blocks("golden-record.md").into_iter().rfind(|(kind, _)| kind == "text").unwrap().1;
+    for (told, shown) in told.lines().zip(shown.lines()) {
+        let parts = |line: &str| line.split(" at ").next().unwrap_or_default().to_owned();
+        assert_eq!(parts(told), parts(shown), "{told}");
+    }
+    assert_eq!(told.lines().count(), shown.lines().count(), "{told}");
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");
