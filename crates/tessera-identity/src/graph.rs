@@ -1,11 +1,12 @@
 //! One cluster of identifiers and the evidence between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{FragmentId, Identified, Identifier, Namespace, Timestamp};
 
-use crate::Evidence;
+use crate::evidence::Overruled;
+use crate::{Evidence, Judgement, Undone};
 
 /// Most identifiers that one cluster may hold (Segment's own limit for a profile is 1,000). Beyond it new evidence
 /// is not recorded: an identifier shared by so many says nothing.
@@ -39,12 +40,14 @@ pub enum Linked {
     Yes,
     /// A limit, or a person's word that they are two people, stood against it.
     Refused,
-    /// A person took it away.
+    /// A split took it away.
     Cut,
+    /// An undo, or a steward who took a word back, left no evidence that counts.
+    Undone,
 }
 
-/// Evidence between two nodes. Invariant: `a < b`; `evidence` is not empty, is ordered by weight, and has one entry
-/// for each (strength, source).
+/// Evidence between two nodes. Invariant: `a < b`; `evidence` is not empty, is ordered by weight, and has for each
+/// (strength, source) at most six entries that count and six that do not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     pub(crate) a: u16,
@@ -73,7 +76,7 @@ impl Edge {
         self.linked
     }
 
-    /// When a person cut it.
+    /// When a split cut it.
     #[must_use]
     pub fn cut_at(&self) -> Option<Timestamp> {
         self.cut_at
@@ -85,8 +88,12 @@ impl Edge {
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
-    /// Pairs that a person said are two people.
-    pub(crate) apart: BTreeSet<(FragmentId, FragmentId)>,
+    /// Pairs, the lesser id first, that stewards or splits said are two people, or took such a word back.
+    pub(crate) judged: BTreeMap<(FragmentId, FragmentId), Judgement>,
+    /// Words in `judged` that a steward said the opposite of later.
+    pub(crate) overruled: BTreeSet<Overruled>,
+    /// What undos took away.
+    pub(crate) undone: BTreeSet<Undone>,
 }
 
 impl Graph {
@@ -135,28 +142,11 @@ impl Graph {
             edge.b += shift;
             edge
         }));
-        self.apart.extend(other.apart);
-    }
-
-    /// Records that `evidence` holds `a` and `b` together. Returns whether that says anything new: if so,
-    /// [`Graph::resolve`] must follow.
-    pub fn link(&mut self, a: usize, b: usize, evidence: Evidence) -> bool {
-        let (a, b) = (index(a.min(b)), index(a.max(b)));
-        if a == b {
-            return false;
+        for (pair, judgement) in other.judged {
+            self.note(pair, judgement);
         }
-        let Some(edge) = self.edges.iter_mut().find(|edge| (edge.a, edge.b) == (a, b)) else {
-            self.edges.push(Edge { a, b, evidence: vec![evidence], cut_at: None, linked: Linked::Refused });
-            return true;
-        };
-        let same = |known: &Evidence| known.strength == evidence.strength && known.source == evidence.source;
-        match edge.evidence.iter_mut().find(|known| same(known)) {
-            Some(known) if *known <= evidence => return false,
-            Some(known) => *known = evidence,
-            None => edge.evidence.push(evidence),
-        }
-        edge.evidence.sort();
-        true
+        self.overruled.extend(other.overruled);
+        self.undone.extend(other.undone);
     }
 
     /// The indices of the nodes that are one profile with `node`, in order.
@@ -177,28 +167,6 @@ impl Graph {
         let heads = (0..self.nodes.len())
             .filter(|at| self.nodes.get(*at).is_some_and(|n| usize::from(n.component) == *at));
         heads.map(|head| self.component(head).collect()).collect()
-    }
-
-    /// Takes the fragments `away` out of the profile of `from`, and keeps them together as far as evidence does.
-    /// Every edge between the two sides is cut, and later evidence does not join them again. Returns whether
-    /// anything was cut. [`Graph::resolve`] must follow.
-    pub fn split(&mut self, from: usize, away: &BTreeSet<FragmentId>, at: Timestamp) -> bool {
-        let members: BTreeSet<usize> = self.component(from).collect();
-        let is_away = |node: usize| self.nodes.get(node).is_some_and(|node| away.contains(&node.id));
-        let (gone, stay): (Vec<usize>, Vec<usize>) = members.iter().partition(|node| is_away(**node));
-        let (Some(first_gone), Some(first_stay)) = (gone.first(), stay.first()) else { return false };
-        let id = |node: &usize| self.nodes.get(*node).map(|node| node.id).unwrap_or_default();
-        let (x, y) = (id(first_gone), id(first_stay));
-        self.apart.insert((x.min(y), x.max(y)));
-        for edge in &mut self.edges {
-            let (a, b) = edge.ends();
-            let crosses =
-                members.contains(&a) && members.contains(&b) && gone.contains(&a) != gone.contains(&b);
-            if crosses && edge.cut_at.is_none() {
-                edge.cut_at = Some(at);
-            }
-        }
-        true
     }
 }
 
@@ -224,11 +192,13 @@ impl Graph {
             }
             (None, _) | (_, None) => false,
         });
-        self.apart.retain(|(x, y)| !gone.contains(x) && !gone.contains(y));
+        let is_here = |(x, y): &(FragmentId, FragmentId)| !gone.contains(x) && !gone.contains(y);
+        self.judged.retain(|pair, _| is_here(pair));
+        self.overruled.retain(|overruled| is_here(&overruled.pair) && is_here(&overruled.by));
     }
 }
 
-fn index(at: usize) -> u16 {
+pub(crate) fn index(at: usize) -> u16 {
     // A cluster never holds more than `CLUSTER_NODES_MAX`, which its callers ask before adding.
     u16::try_from(at).unwrap_or(u16::MAX)
 }

@@ -2,8 +2,8 @@
 //!
 //! Not a matcher: evidence comes in as arguments. A [`Graph`] is one *cluster*: all identifiers that any evidence,
 //! accepted or refused, holds together. Which of them are one profile is computed from the set of edges alone
-//! ([`Graph::resolve`]), in the order (strength, time, message id), so neither the order of arrival nor repetition
-//! matters, and taking an edge away leaves what there would be without it.
+//! ([`Graph::resolve`]), in the order (strength, score, time, message id), so neither the order of arrival nor repetition
+//! matters, and taking evidence away leaves what there would be without it.
 //!
 //! Invariants: no two identifiers of a profile break a namespace's limit unless a person declared them the same;
 //! a cluster has at most [`CLUSTER_NODES_MAX`] identifiers. Reference: Kruskal's algorithm over evidence; limits
@@ -12,6 +12,10 @@
 mod evidence;
 mod graph;
 mod resolve;
+mod words;
+#[cfg(test)]
+mod words_tests;
 
-pub use evidence::{Evidence, Strength};
+pub use evidence::{Evidence, Judgement, Undone, Word};
 pub use graph::{CLUSTER_NODES_MAX, Edge, Graph, Linked, Node};
+pub use tessera_model::{Score, Selector, Strength, UndoId, Verdict};

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use tessera_model::{FragmentId, Namespace};
+use tessera_model::{FragmentId, Namespace, Strength};
 
-use crate::{Evidence, Graph, Linked, Strength};
+use crate::{Evidence, Graph, Linked};
 
 impl Graph {
     /// Computes which nodes are one profile, from the edges alone: weightiest first, an edge joins two profiles
-    /// unless both already hold identifiers of a namespace whose `limit` the sum would break, or a person said
-    /// that they are two people.
+    /// unless both already hold identifiers of a namespace whose `limit` the sum would break, or a steward's last word
+    /// is that they are two people. Limits do not bind what somebody declared.
     pub fn resolve(&mut self, limit: impl Fn(&Namespace) -> u16) {
         let mut order: Vec<usize> = (0..self.edges.len()).collect();
         order.sort_by_cached_key(|at| self.weight(*at));
+        let apart: Vec<(FragmentId, FragmentId)> = self.apart().copied().collect();
         let mut union = Union::new(self, limit);
         for at in order {
             let Some(edge) = self.edges.get(at) else { continue };
-            let declared = edge.evidence.first().is_some_and(|e| e.strength == Strength::Declared);
-            let (a, b) = edge.ends();
-            let linked = match edge.cut_at {
-                Some(_) => Linked::Cut,
-                None if union.join(a, b, declared, &self.apart) => Linked::Yes,
-                None => Linked::Refused,
+            let ends = edge.ends();
+            let linked = match self.foremost(edge) {
+                None => Self::gone(edge),
+                Some(word) if union.join(ends, is_declared(word), &apart) => Linked::Yes,
+                Some(_) => Linked::Refused,
             };
             if let Some(edge) = self.edges.get_mut(at) {
                 edge.linked = linked;
@@ -42,8 +42,13 @@ impl Graph {
         };
         let id = |at: u16| self.nodes.get(usize::from(at)).map(|node| node.id).unwrap_or_default();
         let (a, b) = (id(edge.a), id(edge.b));
-        (edge.evidence.first().cloned(), a.min(b), a.max(b))
+        (self.foremost(edge).cloned(), a.min(b), a.max(b))
     }
+}
+
+/// Whether limits do not bind it: somebody said so.
+fn is_declared(word: &Evidence) -> bool {
+    matches!(word.strength, Strength::Declared | Strength::Manual)
 }
 
 struct Component {
@@ -80,10 +85,9 @@ impl<L: Fn(&Namespace) -> u16> Union<L> {
 
     fn join(
         &mut self,
-        a: usize,
-        b: usize,
-        declared: bool,
-        apart: &std::collections::BTreeSet<(FragmentId, FragmentId)>,
+        (a, b): (usize, usize),
+        is_declared: bool,
+        apart: &[(FragmentId, FragmentId)],
     ) -> bool {
         let (a, b) = (self.find(a), self.find(b));
         if a == b {
@@ -102,7 +106,7 @@ impl<L: Fn(&Namespace) -> u16> Union<L> {
         let are_apart = apart.iter().any(|(x, y)| {
             (one.ids.contains(x) && other.ids.contains(y)) || (one.ids.contains(y) && other.ids.contains(x))
         });
-        if (breaks_limit && !declared) || are_apart {
+        if (breaks_limit && !is_declared) || are_apart {
             return false;
         }
         let moved = self
@@ -152,7 +156,14 @@ mod tests {
             at: Timestamp::from_millis(at),
             message: MessageKey::from(&MessageId::parse(&format!("m{at}")).unwrap()),
             source: SourceName::parse("web").unwrap(),
+            score: None,
+            received_at: Timestamp::from_millis(at),
+            word: None,
         }
+    }
+
+    fn word() -> crate::Word {
+        crate::Word { by: "steward".into(), reason: "two people".into() }
     }
 
     fn limit(namespace: &Namespace) -> u16 {
@@ -202,7 +213,7 @@ mod tests {
     fn a_split_is_what_there_would_be_without_the_edges_and_stays_so() {
         let mut graph = graph(&[("u:1", "a:t", 1), ("u:1", "e:x", 2), ("a:t", "e:y", 3)]);
         let away = BTreeSet::from([identified("a:t").id, identified("e:y").id]);
-        assert!(graph.split(0, &away, Timestamp::from_millis(5)));
+        assert!(graph.split(0, &away, Timestamp::from_millis(5), word()));
         graph.resolve(limit);
         check(&graph, &[&["u:1", "e:x"], &["a:t", "e:y"]]);
         add(&mut graph, "e:x", "e:y", 7, Strength::Deterministic);

@@ -196,7 +196,13 @@ impl Operation {
                 });
                 (!is_bare).then(|| Self::Consents { fragments: fragments.clone(), words: bare.collect() })
             }
+            Self::Link { .. }
+            | Self::Judge { .. }
+            | Self::PutReviews { .. }
+            | Self::Undo { .. }
+            | Self::Redo { .. } => self.without_words(is_meant),
             Self::Rectify { .. }
+            | Self::Resolve { .. }
             | Self::Reject { .. }
             | Self::Split { .. }
             | Self::Consents { .. }
@@ -210,6 +216,30 @@ impl Operation {
             | Self::PutRequest { .. }
             | Self::CloseReject { .. } => None,
         }
+    }
+
+    /// What a steward or a matcher ordered, without why: a reason in free words may tell of the people it is about.
+    fn without_words(&self, is_meant: impl Fn(FragmentId) -> bool) -> Option<Self> {
+        let mut without = self.clone();
+        if let Self::Link { pairs } = &mut without {
+            for pair in pairs.iter_mut().filter(|pair| is_meant(pair.a) || is_meant(pair.b)) {
+                pair.reason.clear();
+            }
+        } else if let Self::PutReviews { pairs } = &mut without {
+            for pair in pairs.iter_mut().filter(|pair| is_meant(pair.a) || is_meant(pair.b)) {
+                (pair.note, pair.waterfall) = (String::new(), serde_json::Value::Null);
+            }
+        } else if let Self::Judge { a, b, reason, .. } = &mut without {
+            if is_meant(*a) || is_meant(*b) {
+                reason.clear();
+            }
+        } else if let Self::Undo { fragments, reason, .. } | Self::Redo { fragments, reason, .. } =
+            &mut without
+            && fragments.iter().any(|id| is_meant(*id))
+        {
+            reason.clear();
+        }
+        (without != *self).then_some(without)
     }
 }
 

@@ -21,6 +21,7 @@ mod purpose;
 mod record;
 mod reject;
 mod seal;
+mod stewardship;
 mod survivorship;
 mod time;
 pub mod wire;
@@ -50,6 +51,7 @@ pub use purpose::{
 pub use record::{ConsentOrder, Operation, Record, RecordError, RequestId};
 pub use reject::{Reject, RejectCode};
 pub use seal::SealKey;
+pub use stewardship::{LinkOrder, NotAScore, ReviewOrder, Score, Selector, Strength, UndoId, Verdict};
 pub use survivorship::{OFFICE, Survivorship, SurvivorshipRule, SurvivorshipRules};
 pub use time::{Birthday, Timestamp};
 pub use workspace::{Problem, Workspace};

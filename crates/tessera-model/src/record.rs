@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
-    ConsentStatus, Document, Entrance, Expression, FragmentId, PurposeName, RejectCode, SourceName,
-    StoredAccount, Timestamp,
+    ConsentStatus, Document, Entrance, Expression, FragmentId, LinkOrder, PurposeName, RejectCode,
+    ReviewOrder, Selector, SourceName, StoredAccount, Timestamp, UndoId, Verdict,
 };
 
 const VERSION: u8 = 1;
@@ -115,6 +115,58 @@ pub enum Operation {
         fragments: Vec<FragmentId>,
         /// Why, in the words of who ordered it.
         reason: String,
+    },
+    /// Pairs of identifiers are one person's each: evidence of a steward or a matcher.
+    Link {
+        /// Which.
+        pairs: Vec<LinkOrder>,
+    },
+    /// A steward says whether two identifiers are one person's. The last word on a pair counts.
+    Judge {
+        /// One.
+        a: FragmentId,
+        /// The other.
+        b: FragmentId,
+        /// What is said.
+        verdict: Verdict,
+        /// The account that says so.
+        by: String,
+        /// Why. Names no persons.
+        reason: String,
+    },
+    /// Pairs go into the review queue, unless a steward has judged them already.
+    PutReviews {
+        /// Which.
+        pairs: Vec<ReviewOrder>,
+    },
+    /// Evidence counts no more in the clusters of these fragments. An undo of many is ordered in parts.
+    Undo {
+        /// The undo that this is a part of.
+        id: UndoId,
+        /// Which evidence.
+        selector: Selector,
+        /// Any fragment of each cluster.
+        fragments: Vec<FragmentId>,
+        /// The account that ordered it.
+        by: String,
+        /// Why. Names no persons.
+        reason: String,
+    },
+    /// An undo is taken back in the clusters of these fragments.
+    Redo {
+        /// Which undo.
+        id: UndoId,
+        /// Any fragment of each cluster.
+        fragments: Vec<FragmentId>,
+        /// The account that ordered it.
+        by: String,
+        /// Why. Names no persons.
+        reason: String,
+    },
+    /// The profiles of these fragments' clusters are computed anew by the rules in force.
+    Resolve {
+        /// Any fragment of each cluster.
+        fragments: Vec<FragmentId>,
     },
     /// Something refused before it could be an event: a body too large to keep, a row of a file.
     Reject {

@@ -301,9 +301,15 @@ impl<'a> Application<'a> {
             totals.profiles += 1;
             return Some(root);
         };
+        self.join(root, other_root)
+    }
+
+    /// Puts the smaller of two clusters into the larger; returns where both are then. `None` when it would be too large.
+    pub(crate) fn join(&mut self, root: FragmentId, other_root: FragmentId) -> Option<FragmentId> {
         if other_root == root {
             return Some(root);
         }
+        let size = |view: &View, root| view.cluster(root).map_or(0, Cluster::len);
         let (here, there) = (size(&self.view, root), size(&self.view, other_root));
         if here + there > CLUSTER_NODES_MAX {
             return None;
@@ -333,9 +339,12 @@ impl<'a> Application<'a> {
             let Some(node) = cluster.find(*other) else { continue };
             let evidence = Evidence {
                 strength: *strength,
+                score: None,
                 at: event.at,
                 message: message.clone(),
                 source: event.source.clone(),
+                received_at: event.received_at,
+                word: None,
             };
             is_news |= cluster.link(owner_node, node, evidence);
         }

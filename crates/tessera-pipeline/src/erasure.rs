@@ -12,7 +12,7 @@ use crate::orders::{kept_purposes, owes};
 use crate::outbox::OutboxRow;
 use crate::reject_row::RejectRow;
 use crate::view::View;
-use crate::{DeadLetter, ErasureRow, PipelineError};
+use crate::{DeadLetter, ErasureRow, PipelineError, reviews};
 
 /// The people of an erasure, known by the keyed hashes of their identifiers alone: whatever text is at hand, its words
 /// are hashed as each namespace would and looked up.
@@ -148,7 +148,8 @@ pub(crate) fn leftovers(
                     | Table::Count
                     | Table::Account
                     | Table::Request
-                    | Table::Erasure => false,
+                    | Table::Erasure
+                    | Table::Review => false,
                 };
                 if is_meant {
                     changes.push(Change { key, before: Some(value), after: None });
@@ -156,6 +157,7 @@ pub(crate) fn leftovers(
             }
         }
     }
+    changes.extend(reviews::of_people(store, |id| mentions.is_of(id) || spared.is_of(id))?);
     for id in mentions.fragments.iter() {
         let pages = store.scan(Table::Seen, Some(&id.0), 256)?;
         let own = pages.into_iter().take_while(|(key, _)| key.id().starts_with(&id.0));
@@ -229,6 +231,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Count
         | Table::Account
         | Table::Request
-        | Table::Erasure => false,
+        | Table::Erasure
+        | Table::Review => false,
     })
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tessera_identity::{Undone, Word};
 use tessera_model::{
     ConsentOrder, FragmentId, Json, LegalBasis, MessageId, MessageKey, OFFICE, Operation, PurposeSet,
     Purposes, Reject, SourceName, Timestamp, Trait,
@@ -22,7 +23,24 @@ impl Application<'_> {
         position: u64,
     ) -> Result<(), PipelineError> {
         match operation {
-            Operation::Split { fragments, .. } => self.split(fragments, at),
+            Operation::Split { fragments, reason } => self.split(fragments, reason, at),
+            Operation::Link { pairs } => self.link(pairs, at, position),
+            Operation::Judge { a, b, verdict, by, reason } => {
+                self.judge(
+                    (*a, *b),
+                    *verdict,
+                    Word { by: by.as_str().into(), reason: reason.as_str().into() },
+                    (at, position),
+                );
+            }
+            Operation::Undo { id, selector, fragments, .. } => {
+                let undone = Undone { id: *id, selector: selector.clone(), at };
+                self.each_cluster(fragments, |cluster| cluster.undo(undone.clone()));
+            }
+            Operation::Redo { id, fragments, .. } => {
+                self.each_cluster(fragments, |cluster| cluster.redo(*id))
+            }
+            Operation::Resolve { fragments } => self.each_cluster(fragments, |_| true),
             Operation::Consents { fragments, words } => self.words(fragments, words, at),
             Operation::Rectify { fragment, traits, .. } => self.rectify(*fragment, traits, at, position),
             Operation::Erase { fragments, .. } => self.erase(fragments, at),
@@ -40,19 +58,21 @@ impl Application<'_> {
             | Operation::CloseReject { .. }
             | Operation::PutAccount { .. }
             | Operation::RemoveAccount { .. }
-            | Operation::PutRequest { .. } => {}
+            | Operation::PutRequest { .. }
+            | Operation::PutReviews { .. } => {}
         }
         Ok(())
     }
 
     /// Takes fragments out of the profile they share with others.
-    fn split(&mut self, fragments: &[FragmentId], at: Timestamp) {
+    fn split(&mut self, fragments: &[FragmentId], reason: &str, at: Timestamp) {
         let namespaces = &self.settings.rules.namespaces;
         let Some(root) = fragments.first().and_then(|id| self.view.root(*id)) else { return };
         let Some(cluster) = self.view.cluster_mut(root) else { return };
         let Some(node) = fragments.first().and_then(|id| cluster.find(*id)) else { return };
         let before = profiles(cluster);
-        if cluster.split(node, &fragments.iter().copied().collect(), at) {
+        let word = Word { by: OFFICE.into(), reason: reason.into() };
+        if cluster.split(node, &fragments.iter().copied().collect(), at, word) {
             cluster.resolve(|namespace| namespaces.limit(namespace));
             let (after, own) = (profiles(cluster), cluster.profile_id(node));
             self.tell_of(&before, &after, own);

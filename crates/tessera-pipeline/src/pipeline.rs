@@ -1,6 +1,5 @@
 //! load -> apply -> commit, one batch at a time.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use tessera_model::{
     Document, Event, HashKey, Operation, PurposeRegister, Record, Rules, Timestamp, Workspace,
 };
-use tessera_store::{Change, Clock, Key, Log, Position, Store, StoreError, Value};
+use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
-use crate::erasure::{self, Cover};
-use crate::orders::obligations;
+use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
 use crate::rows;
 use crate::view::{View, workspace_key};
@@ -300,6 +298,12 @@ impl<L: Log, S: Store> Pipeline<L, S> {
                 self.commit(View::default(), vec![row], item.next)
             }
             Operation::Split { .. }
+            | Operation::Link { .. }
+            | Operation::Judge { .. }
+            | Operation::PutReviews { .. }
+            | Operation::Undo { .. }
+            | Operation::Redo { .. }
+            | Operation::Resolve { .. }
             | Operation::Reject { .. }
             | Operation::Consents { .. }
             | Operation::Rectify { .. }
@@ -316,51 +320,8 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         operation: &Operation,
     ) -> Result<(), PipelineError> {
         let rules = self.rules.load_full();
-        let mut view = View::load(self.store.as_ref(), std::iter::empty::<&Event>(), &self.key)?;
-        let store = self.store.as_ref();
-        let more = match operation {
-            Operation::Split { fragments, .. }
-            | Operation::Consents { fragments, .. }
-            | Operation::LiftErasure { fragments } => {
-                view.load_rows(store, fragments.iter().copied().collect())?;
-                Vec::new()
-            }
-            Operation::Expire { fragments } => {
-                let within = rules.purposes.iter().map(|purpose| purpose.id).collect();
-                view.load_rows(store, fragments.iter().copied().collect())?;
-                // Whose last obligation is over is erased.
-                let everybody = view.in_clusters_of(fragments);
-                view.load_rows(store, everybody.into_iter().collect())?;
-                let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
-                erasure::no_longer_covered(store, fragments, &cover)?
-            }
-            Operation::Rectify { fragment, .. } => {
-                view.load_rows(store, [*fragment].into_iter().collect())?;
-                Vec::new()
-            }
-            Operation::Erase { fragments, request } => {
-                view.load_rows(store, fragments.iter().copied().collect())?;
-                let everybody = view.in_clusters_of(fragments);
-                view.load_rows(store, everybody.into_iter().collect())?;
-                let row = erasure::row(&view, fragments, &rules.purposes, (item.position.0, request, at));
-                let values = view.values_of(&row.fragments);
-                let mut more = erasure::leftovers(store, &row, &values, (&rules, &self.key))?;
-                let within = obligations(&rules.purposes);
-                let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
-                let queued = erasure::no_longer_covered(store, &row.spared, &cover)?;
-                let known: BTreeSet<Key> = more.iter().map(|change| change.key).collect();
-                more.extend(queued.into_iter().filter(|change| !known.contains(&change.key)));
-                more.push(rows::put(store, rows::erasure_key(item.position.0), Some(&row))?);
-                more
-            }
-            Operation::Apply { .. }
-            | Operation::ApplySealed { .. }
-            | Operation::PutAccount { .. }
-            | Operation::RemoveAccount { .. }
-            | Operation::PutRequest { .. }
-            | Operation::Reject { .. }
-            | Operation::CloseReject { .. } => Vec::new(),
-        };
+        let Prepared { view, more } =
+            prepare(self.store.as_ref(), operation, (at, item.position.0), (&rules, &self.key))?;
         let settings = Settings {
             rules: &rules,
             routes: &self.routes,

@@ -50,7 +50,7 @@ pub(crate) fn put(
     Ok(Change { key, before, after })
 }
 
-fn all<T: DeserializeOwned>(
+pub(crate) fn all<T: DeserializeOwned>(
     store: &impl Store,
     table: Table,
     what: &'static str,

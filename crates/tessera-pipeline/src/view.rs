@@ -39,21 +39,21 @@ pub(crate) struct View {
 }
 
 pub(crate) fn cluster_key(id: FragmentId) -> Key {
-    key(Table::Cluster, &id.0)
+    key_of(Table::Cluster, &id.0)
 }
 
 pub(crate) fn page_key(id: FragmentId, page: u8) -> Key {
     let mut bytes = [0; 17];
     bytes.iter_mut().zip(id.0.iter().chain([&page])).for_each(|(to, from)| *to = *from);
-    key(Table::Seen, &bytes)
+    key_of(Table::Seen, &bytes)
 }
 
 pub(crate) fn totals_key() -> Key {
-    key(Table::Count, b"totals")
+    key_of(Table::Count, b"totals")
 }
 
 pub(crate) fn workspace_key() -> Key {
-    key(Table::Workspace, b"workspace")
+    key_of(Table::Workspace, b"workspace")
 }
 
 pub(crate) fn place_key(table: Table, prefix: &[u8], position: u64, index: u32) -> Key {
@@ -61,17 +61,17 @@ pub(crate) fn place_key(table: Table, prefix: &[u8], position: u64, index: u32) 
     id.extend(prefix);
     id.extend(position.to_be_bytes());
     id.extend(index.to_be_bytes());
-    key(table, &id)
+    key_of(table, &id)
 }
 
 pub(crate) fn row_key(table: Table, name: &str) -> Key {
     let mut id = [0; 16];
     blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut id);
-    key(table, &id)
+    key_of(table, &id)
 }
 
 #[expect(clippy::expect_used, reason = "ids made in this module are at most 20 bytes, the limit is 22")]
-fn key(table: Table, id: &[u8]) -> Key {
+pub(crate) fn key_of(table: Table, id: &[u8]) -> Key {
     Key::new(table, id).expect("ids are short")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use tessera_identity::{Evidence, Graph};
+use tessera_identity::{Evidence, Graph, Judgement, UndoId, Undone, Word};
 use tessera_model::{FragmentId, Identified, Namespace, Timestamp};
 
 use crate::Fragment;
@@ -81,8 +81,23 @@ impl Cluster {
     }
 
     /// Takes fragments out of the profile of `node`. [`Cluster::resolve`] must follow if it returns `true`.
-    pub fn split(&mut self, node: usize, away: &BTreeSet<FragmentId>, at: Timestamp) -> bool {
-        self.graph.split(node, away, at)
+    pub fn split(&mut self, node: usize, away: &BTreeSet<FragmentId>, at: Timestamp, word: Word) -> bool {
+        self.graph.split(node, away, at, word)
+    }
+
+    /// Records what a steward says. [`Cluster::resolve`] must follow if it returns `true`.
+    pub fn judge(&mut self, a: FragmentId, b: FragmentId, judgement: Judgement) -> bool {
+        self.graph.judge(a, b, judgement)
+    }
+
+    /// Evidence counts no more. [`Cluster::resolve`] must follow if it returns `true`.
+    pub fn undo(&mut self, undone: Undone) -> bool {
+        self.graph.undo(undone)
+    }
+
+    /// Takes an undo back. [`Cluster::resolve`] must follow if it returns `true`.
+    pub fn redo(&mut self, id: UndoId) -> bool {
+        self.graph.redo(id)
     }
 
     /// Takes fragments out with all that is known of them. [`Cluster::resolve`] must follow.

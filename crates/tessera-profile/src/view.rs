@@ -144,7 +144,8 @@ pub struct EdgeView {
     pub a: IdentifierView,
     /// The other.
     pub b: IdentifierView,
-    /// `yes`, `refused` (a limit stood against it) or `cut` (a person took it away).
+    /// `yes`, `refused` (a limit or a steward's word stood against it), `cut` (a split took it away) or `undone` (no
+    /// evidence counts any more).
     pub linked: Linked,
     /// The evidence: strength, time, event, source.
     pub evidence: Vec<EvidenceView>,
@@ -153,15 +154,30 @@ pub struct EdgeView {
 /// One piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EvidenceView {
-    /// `declared` or `deterministic`.
+    /// `declared`, `manual`, `deterministic` or `probable`.
     pub strength: tessera_identity::Strength,
+    /// How likely, if a matcher says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<tessera_identity::Score>,
     /// When.
     #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
     pub at: Timestamp,
-    /// Which event.
+    /// When it was received.
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    pub received_at: Timestamp,
+    /// Which event, or which order.
     pub message_id: String,
-    /// Which source.
+    /// Which source, or which matcher.
     pub source: SourceName,
+    /// Whose word it is: a steward's or a matcher's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said_by: Option<String>,
+    /// Why, in their words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether it was taken back: it holds nothing together any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_undone: bool,
 }
 
 /// A profile as the API shows it.
@@ -453,9 +469,14 @@ fn merges(cluster: &Cluster, folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<Edge
             let (a, b) = edge.ends();
             let evidence = edge.evidence().iter().map(|evidence| EvidenceView {
                 strength: evidence.strength,
+                score: evidence.score,
                 at: evidence.at,
+                received_at: evidence.received_at,
                 message_id: evidence.message.to_string(),
                 source: evidence.source.clone(),
+                said_by: evidence.word.as_ref().map(|word| word.by.to_string()),
+                reason: evidence.word.as_ref().map(|word| word.reason.to_string()),
+                is_undone: !cluster.graph().counts(edge, evidence),
             });
             let (a, b) = (end(a)?, end(b)?);
             let (a, b) = if a <= b { (a, b) } else { (b, a) };

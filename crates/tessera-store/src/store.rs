@@ -33,11 +33,13 @@ pub enum Table {
     Request = 9,
     /// Erasures that were ordered: who, as fragments only.
     Erasure = 10,
+    /// Pairs that stewards review, and undos that were ordered.
+    Review = 11,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -48,9 +50,10 @@ impl Table {
         Self::Account,
         Self::Request,
         Self::Erasure,
+        Self::Review,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 8] = [
+    pub const STATE: [Self; 9] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -59,6 +62,7 @@ impl Table {
         Self::Account,
         Self::Request,
         Self::Erasure,
+        Self::Review,
     ];
 }
 

@@ -110,6 +110,12 @@ impl Expected {
             | Operation::PutAccount { .. }
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
+            | Operation::Link { .. }
+            | Operation::Judge { .. }
+            | Operation::PutReviews { .. }
+            | Operation::Undo { .. }
+            | Operation::Redo { .. }
+            | Operation::Resolve { .. }
             | Operation::Split { .. } => {}
         }
     }
