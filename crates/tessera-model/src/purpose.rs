@@ -24,14 +24,12 @@ pub struct PurposeId(u8);
 pub struct PurposeSet(u128);
 
 impl PurposeSet {
+    /// No purpose.
+    pub const EMPTY: Self = Self(0);
+
     /// Adds one.
     pub const fn insert(&mut self, id: PurposeId) {
         self.0 |= 1 << id.0;
-    }
-
-    /// Takes one out.
-    pub const fn remove(&mut self, id: PurposeId) {
-        self.0 &= !(1 << id.0);
     }
 
     /// Whether it is in.
@@ -44,12 +42,6 @@ impl PurposeSet {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
-    }
-
-    /// How many are in.
-    #[must_use]
-    pub const fn len(self) -> usize {
-        self.0.count_ones() as usize
     }
 
     /// Those in both.

@@ -173,13 +173,14 @@ impl<'a> Application<'a> {
     /// Every identifier on the event carries what was said, so that a later word on the same device or account
     /// counts as the person's own, and merging two people takes the stricter answer.
     fn record_consents(&mut self, event: &Event) {
+        let mut said = Consents::default();
         for claim in &event.consents {
             let ClaimOf::Purpose(purpose) = claim.of else {
                 self.view.totals_mut().unknown_consent_categories += 1;
                 continue;
             };
             let at = claim.at.unwrap_or(event.at);
-            let record = ConsentRecord {
+            said.add(ConsentRecord {
                 purpose: Some(purpose),
                 status: claim.status,
                 expression: claim.expression,
@@ -191,9 +192,11 @@ impl<'a> Application<'a> {
                 source: event.source.clone(),
                 how: claim.how.clone(),
                 evidence: claim.evidence.clone(),
-            };
+            });
+        }
+        if !said.is_empty() {
             for identified in &event.identifiers {
-                self.learn(identified, event, |consents| consents.add(record.clone()));
+                self.learn(identified, event, |consents| consents.merge(&said));
             }
         }
         for claim in &event.subscriptions {

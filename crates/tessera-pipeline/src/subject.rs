@@ -460,7 +460,7 @@ impl Held<'_> {
                 })
                 .collect();
         }
-        let words: BTreeSet<&ConsentRecord> =
+        let words: BTreeSet<ConsentRecord> =
             cluster.component(node).flat_map(|(_, fragment)| fragment.consents.iter()).collect();
         HeldProfile {
             id: cluster.profile_id(node).to_string(),
@@ -470,7 +470,7 @@ impl Held<'_> {
                 .collect(),
             traits: cluster.component(node).flat_map(|(at, part)| self.traits(at, part)).collect(),
             consents: match opened.is_all {
-                true => words.into_iter().map(|record| consent(rules, record)).collect(),
+                true => words.iter().map(|record| consent(rules, record)).collect(),
                 false => Vec::new(),
             },
             subscriptions: match &folded {

@@ -42,10 +42,10 @@ pub fn will_of(
 ) -> Result<Option<Will>, PipelineError> {
     let Some((cluster, node)) = load_cluster(store, id)? else { return Ok(None) };
     let consents = || cluster.component(node).map(|(_, fragment)| &fragment.consents);
-    let distinct: BTreeSet<&ConsentRecord> = consents().flat_map(|consents| consents.iter()).collect();
+    let distinct: BTreeSet<ConsentRecord> = consents().flat_map(|consents| consents.iter()).collect();
     let mut words: Vec<(Option<PurposeName>, ConsentRecord)> = distinct
         .into_iter()
-        .map(|record| (record.purpose.and_then(|id| rules.purposes.name(id)).cloned(), record.clone()))
+        .map(|record| (record.purpose.and_then(|id| rules.purposes.name(id)).cloned(), record))
         .collect();
     words.sort_by(|(a, x), (b, y)| {
         (a, x.first_at, x.last_at, x.status).cmp(&(b, y.first_at, y.last_at, y.status))

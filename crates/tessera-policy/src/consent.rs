@@ -5,6 +5,8 @@ use tessera_model::{
     Birthday, ConsentStatus, Expression, PurposeId, PurposeSet, SourceName, SubscriptionState, Timestamp,
 };
 
+use crate::word::{About, Word};
+
 /// What was said about one purpose, in one way: first and last time, and who brought the last word.
 ///
 /// A repeat widens the span instead of adding a row, so a client that repeats the same preferences with every
@@ -29,129 +31,6 @@ pub struct ConsentRecord {
     pub how: Option<Box<str>>,
     /// Where the proof is kept.
     pub evidence: Option<Box<str>>,
-}
-
-/// How it is stored: words that differ in their purpose alone are one row, for a banner says yes to many at once.
-#[derive(Deserialize)]
-struct Stored {
-    words: Vec<StoredWord>,
-    subscriptions: Vec<Subscription>,
-    born_on: Option<Birthday>,
-    erased_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct StoredWord {
-    purposes: PurposeSet,
-    is_personal: bool,
-    status: ConsentStatus,
-    expression: Expression,
-    version: u32,
-    first_at: Timestamp,
-    /// Milliseconds after the first.
-    lasted: u64,
-    source: SourceName,
-    how: Option<Box<str>>,
-    evidence: Option<Box<str>>,
-}
-
-impl StoredWord {
-    fn record(&self, purpose: Option<PurposeId>) -> ConsentRecord {
-        ConsentRecord {
-            purpose,
-            status: self.status,
-            expression: self.expression,
-            version: self.version,
-            first_at: self.first_at,
-            last_at: self.first_at.plus_millis(i64::try_from(self.lasted).unwrap_or(i64::MAX)),
-            source: self.source.clone(),
-            how: self.how.clone(),
-            evidence: self.evidence.clone(),
-        }
-    }
-}
-
-fn lasted(record: &ConsentRecord) -> u64 {
-    u64::try_from(record.last_at.millis_since(record.first_at)).unwrap_or(0)
-}
-
-/// One row of [`Stored`], as it is written: borrowed, for every event writes the row that it changed.
-#[derive(Serialize)]
-struct WrittenWord<'a> {
-    purposes: PurposeSet,
-    is_personal: bool,
-    status: ConsentStatus,
-    expression: Expression,
-    version: u32,
-    first_at: Timestamp,
-    lasted: u64,
-    source: &'a SourceName,
-    how: &'a Option<Box<str>>,
-    evidence: &'a Option<Box<str>>,
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    words: Vec<WrittenWord<'a>>,
-    subscriptions: &'a [Subscription],
-    born_on: Option<Birthday>,
-    erased_at: Option<Timestamp>,
-}
-
-impl<'a> WrittenWord<'a> {
-    fn of(record: &'a ConsentRecord) -> Self {
-        Self {
-            purposes: record.purpose.into_iter().collect(),
-            is_personal: record.purpose.is_none(),
-            status: record.status,
-            expression: record.expression,
-            version: record.version,
-            first_at: record.first_at,
-            lasted: lasted(record),
-            source: &record.source,
-            how: &record.how,
-            evidence: &record.evidence,
-        }
-    }
-
-    /// Whether the two differ in their purposes at most.
-    fn is_like(&self, other: &Self) -> bool {
-        (self.is_personal, self.status, self.expression, self.version)
-            == (other.is_personal, other.status, other.expression, other.version)
-            && (self.first_at, self.lasted) == (other.first_at, other.lasted)
-            && self.source == other.source
-            && (self.how, self.evidence) == (other.how, other.evidence)
-    }
-}
-
-impl Serialize for Consents {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut words: Vec<WrittenWord<'_>> = Vec::new();
-        for record in &self.records {
-            let new = WrittenWord::of(record);
-            match words.iter_mut().find(|word| word.is_like(&new)) {
-                Some(word) => word.purposes = word.purposes.or(new.purposes),
-                None => words.push(new),
-            }
-        }
-        let Self { subscriptions, born_on, erased_at, .. } = self;
-        Written { words, subscriptions, born_on: *born_on, erased_at: *erased_at }.serialize(serializer)
-    }
-}
-
-impl From<Stored> for Consents {
-    fn from(stored: Stored) -> Self {
-        let mut records: Vec<ConsentRecord> = Vec::new();
-        for word in &stored.words {
-            match word.is_personal {
-                true => records.push(word.record(None)),
-                false => records.extend(word.purposes.iter().map(|id| word.record(Some(id)))),
-            }
-        }
-        records.sort_unstable_by_key(ConsentRecord::key);
-        let Stored { subscriptions, born_on, erased_at, .. } = stored;
-        Self { records, subscriptions, born_on, erased_at }
-    }
 }
 
 type RecordKey = (Option<PurposeId>, ConsentStatus, Expression, u32);
@@ -179,35 +58,71 @@ pub struct Subscription {
 
 /// The will of a person as one fragment knows it: a commutative, idempotent monoid under [`Consents::merge`].
 ///
-/// Invariants: at most one record for each (purpose, status, expression, version), in that order; at most one
-/// subscription for each (channel, topic), in that order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Invariants: at most one word for each (purpose, status, expression, version); words in the order of [`Word::place`],
+/// no two in the same; at most one subscription for each (channel, topic), in that order. So equal wills are equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Consents {
-    records: Vec<ConsentRecord>,
+    words: Vec<Word>,
     subscriptions: Vec<Subscription>,
     born_on: Option<Birthday>,
     erased_at: Option<Timestamp>,
 }
 
+#[derive(Deserialize)]
+struct Stored {
+    words: Vec<Word>,
+    subscriptions: Vec<Subscription>,
+    born_on: Option<Birthday>,
+    erased_at: Option<Timestamp>,
+}
+
+impl From<Stored> for Consents {
+    fn from(stored: Stored) -> Self {
+        let Stored { words, subscriptions, born_on, erased_at } = stored;
+        let mut consents = Self { words: Vec::new(), subscriptions, born_on, erased_at };
+        if words.is_sorted_by(|a, b| a.place(b).is_lt()) {
+            consents.words = words;
+        } else {
+            words.iter().for_each(|word| consents.say(word));
+        }
+        consents
+    }
+}
+
 impl Consents {
     /// Adds one record. Order and repetition do not matter.
     pub fn add(&mut self, record: ConsentRecord) {
-        match self.records.binary_search_by_key(&record.key(), ConsentRecord::key) {
-            Err(at) => self.records.insert(at, record),
-            Ok(at) => {
-                if let Some(known) = self.records.get_mut(at) {
-                    let first_at = known.first_at.min(record.first_at);
-                    // Equal times: the lesser source and words, so that order does not matter.
-                    let order = |r: &ConsentRecord| {
-                        std::cmp::Reverse((r.source.clone(), r.how.clone(), r.evidence.clone()))
-                    };
-                    if (record.last_at, order(&record)) > (known.last_at, order(known)) {
-                        *known = record;
-                    }
-                    known.first_at = first_at;
-                }
+        self.say(&record.into());
+    }
+
+    fn say(&mut self, word: &Word) {
+        let mut news = word.about;
+        let mut changed: Vec<Word> = Vec::new();
+        for known in self.words.iter_mut().filter(|known| known.is_repeated_by(word)) {
+            let common = known.about.and(news);
+            if common.is_nothing() {
+                continue;
             }
+            news = news.without(common);
+            if !known.holds(word) {
+                changed.push(known.spanning(word));
+                known.about = known.about.without(common);
+            }
+        }
+        if !changed.is_empty() {
+            self.words.retain(|known| !known.about.is_nothing());
+        }
+        if !news.is_nothing() {
+            changed.push(Word { about: news, ..word.clone() });
+        }
+        changed.into_iter().for_each(|word| self.put(word));
+    }
+
+    fn put(&mut self, word: Word) {
+        match self.words.binary_search_by(|known| known.place(&word)) {
+            Err(at) => self.words.insert(at, word),
+            Ok(at) => self.words.get_mut(at).into_iter().for_each(|known| known.widen(word.about)),
         }
     }
 
@@ -261,7 +176,7 @@ impl Consents {
 
     /// Adds all that `other` knows.
     pub fn merge(&mut self, other: &Self) {
-        other.records.iter().for_each(|record| self.add(record.clone()));
+        other.words.iter().for_each(|word| self.say(word));
         other.subscriptions.iter().for_each(|subscription| self.subscribe(subscription.clone()));
         self.born_on = self.born_on.max(other.born_on);
         self.erased_at = self.erased_at.max(other.erased_at);
@@ -271,14 +186,16 @@ impl Consents {
     #[must_use]
     pub fn as_of(&self, at: Timestamp) -> Self {
         let mut then = self.clone();
-        then.records.retain(|record| record.first_at <= at);
+        then.words.retain(|word| word.first_at <= at);
         then.erased_at = then.erased_at.filter(|erased_at| *erased_at <= at);
         then
     }
 
-    /// All records, by purpose and status.
-    pub fn iter(&self) -> impl Iterator<Item = &ConsentRecord> {
-        self.records.iter()
+    /// All that was said, purpose by purpose, in the order of purpose and status.
+    pub fn iter(&self) -> impl Iterator<Item = ConsentRecord> {
+        let mut records: Vec<ConsentRecord> = self.words.iter().flat_map(Word::records).collect();
+        records.sort_unstable_by_key(ConsentRecord::key);
+        records.into_iter()
     }
 
     /// The contact point's states, by channel and topic.
@@ -289,14 +206,25 @@ impl Consents {
     /// Whether nothing was ever said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.subscriptions.is_empty() && self.erased_at.is_none()
+        self.words.is_empty() && self.subscriptions.is_empty() && self.erased_at.is_none()
     }
 
-    /// The records about one purpose, or about the whole person.
-    pub(crate) fn about(&self, of: Option<PurposeId>) -> &[ConsentRecord] {
-        let start = self.records.partition_point(|record| record.purpose < of);
-        let rest = self.records.get(start..).unwrap_or_default();
-        rest.get(..rest.partition_point(|record| record.purpose == of)).unwrap_or_default()
+    /// The purposes about which anything was said.
+    pub(crate) fn spoken_of(&self) -> PurposeSet {
+        self.words.iter().fold(PurposeSet::EMPTY, |known, word| match word.about {
+            About::Person => known,
+            About::Purposes(purposes) => known.or(purposes),
+        })
+    }
+
+    /// The words about one purpose.
+    pub(crate) fn on(&self, purpose: PurposeId) -> impl Iterator<Item = &Word> + Clone {
+        self.words.iter().filter(move |word| word.is_on(purpose))
+    }
+
+    /// The words about the whole person.
+    pub(crate) fn on_the_person(&self) -> impl Iterator<Item = &Word> + Clone {
+        self.words.iter().filter(|word| word.about == About::Person)
     }
 
     /// What this contact point says of `channel`: the channel as a whole.
@@ -315,9 +243,9 @@ mod tests {
     fn record() -> impl Strategy<Value = ConsentRecord> {
         let status = proptest::sample::select(ConsentStatus::ALL.to_vec());
         let expression = prop_oneof![Just(Expression::Explicit), Just(Expression::Implied)];
-        (0_usize..2, status, expression, 1_u32..3, 0_i64..6, "[xy]", proptest::option::of("[pq]")).prop_map(
+        (0_usize..4, status, expression, 1_u32..3, 0_i64..6, "[xy]", proptest::option::of("[pq]")).prop_map(
             |(purpose, status, expression, version, at, source, how)| ConsentRecord {
-                purpose: Some(ids(&["a", "b"])[purpose]),
+                purpose: ids(&["a", "b", "c"]).get(purpose).copied(),
                 status,
                 expression,
                 version,
@@ -350,6 +278,38 @@ mod tests {
             merged.merge(&all(left));
             merged.merge(&all(left));
             prop_assert_eq!(&whole, &merged);
+        }
+
+        #[test]
+        fn words_for_many_purposes_say_what_a_record_for_each_would(
+            records in proptest::collection::vec(record(), 0..24),
+        ) {
+            let mut expected: std::collections::BTreeMap<RecordKey, ConsentRecord> = Default::default();
+            for record in &records {
+                let known = expected.entry(record.key()).or_insert_with(|| record.clone());
+                let order = |r: &ConsentRecord| {
+                    (r.last_at, std::cmp::Reverse((r.source.clone(), r.how.clone(), r.evidence.clone())))
+                };
+                let first_at = known.first_at.min(record.first_at);
+                if order(record) > order(known) {
+                    *known = record.clone();
+                }
+                known.first_at = first_at;
+            }
+            let expected: Vec<ConsentRecord> = expected.into_values().collect();
+            prop_assert_eq!(all(&records).iter().collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
+        fn words_stored_in_another_order_are_read_as_the_same(
+            (records, at) in (proptest::collection::vec(record(), 0..12), 0_usize..12),
+        ) {
+            let whole = all(&records);
+            let mut json = serde_json::to_value(&whole).unwrap();
+            let words = json["words"].as_array_mut().unwrap();
+            let at = at.min(words.len());
+            words.rotate_left(at);
+            prop_assert_eq!(serde_json::from_value::<Consents>(json).unwrap(), whole);
         }
 
         #[test]

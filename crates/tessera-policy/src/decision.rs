@@ -11,7 +11,8 @@ use tessera_model::{
     SubscriptionState, Timestamp,
 };
 
-use crate::{ConsentRecord, Consents};
+use crate::Consents;
+use crate::word::Word;
 
 pub(crate) const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -254,7 +255,7 @@ pub(crate) fn judge<'a>(
     act: Act,
     fragments: impl IntoIterator<Item = &'a Consents>,
     now: Timestamp,
-) -> Result<Option<&'a ConsentRecord>, Denial> {
+) -> Result<Option<&'a Word>, Denial> {
     let mut finding = Finding::default();
     for consents in fragments {
         finding.fragment(purpose, act, consents, now);
@@ -262,12 +263,12 @@ pub(crate) fn judge<'a>(
     finding.conclude(purpose, now)
 }
 
-fn proof_of(record: &ConsentRecord) -> Proof {
+fn proof_of(word: &Word) -> Proof {
     Proof {
-        status: record.status,
-        at: record.last_at,
-        version: record.version,
-        source: record.source.clone(),
+        status: word.status,
+        at: word.last_at,
+        version: word.version,
+        source: word.source.clone(),
     }
 }
 
@@ -275,7 +276,7 @@ fn proof_of(record: &ConsentRecord) -> Proof {
 #[derive(Default)]
 struct Finding<'a> {
     denial: Option<Denial>,
-    yes: Option<&'a ConsentRecord>,
+    yes: Option<&'a Word>,
     born_on: Option<Birthday>,
 }
 
@@ -293,11 +294,11 @@ impl<'a> Finding<'a> {
         if act == Act::Use && is_restricted(consents) && !outranks_restriction(purpose.document.basis) {
             self.deny(Denial::Restricted);
         }
-        let said = consents.about(Some(purpose.id));
-        if said.is_empty() {
+        let said = consents.on(purpose.id);
+        if said.clone().next().is_none() {
             return;
         }
-        if heeds_objections(purpose) && has_objected(purpose, said) {
+        if heeds_objections(purpose) && has_objected(purpose, said.clone()) {
             self.deny(Denial::Objected);
         }
         match purpose.document.basis {
@@ -311,16 +312,16 @@ impl<'a> Finding<'a> {
         }
     }
 
-    fn consent(&mut self, purpose: &Purpose, said: &'a [ConsentRecord], now: Timestamp) {
-        let is_no = |record: &ConsentRecord| {
+    fn consent(&mut self, purpose: &Purpose, said: impl Iterator<Item = &'a Word> + Clone, now: Timestamp) {
+        let is_no = |record: &Word| {
             matches!(
                 record.status,
                 ConsentStatus::Refused | ConsentStatus::Withdrawn | ConsentStatus::Objected
             )
         };
         // Who has said no once says yes by an act, not by conduct.
-        let needs_act = purpose.document.explicit || said.iter().any(is_no);
-        let counts = |record: &ConsentRecord| match record.status {
+        let needs_act = purpose.document.explicit || said.clone().any(is_no);
+        let counts = |record: &Word| match record.status {
             ConsentStatus::Given | ConsentStatus::Renewed => {
                 !needs_act || record.expression == Expression::Explicit
             }
@@ -346,7 +347,7 @@ impl<'a> Finding<'a> {
             | ConsentStatus::Restricted
             | ConsentStatus::Unrestricted => 0,
         };
-        let last = said.iter().filter(|record| counts(record)).max_by_key(|record| {
+        let last = said.filter(|record| counts(record)).max_by_key(|record| {
             (record.last_at, strictness(record.status), std::cmp::Reverse(record.version))
         });
         match last.map(|record| (record.status, record)) {
@@ -372,7 +373,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    fn conclude(mut self, purpose: &Purpose, now: Timestamp) -> Result<Option<&'a ConsentRecord>, Denial> {
+    fn conclude(mut self, purpose: &Purpose, now: Timestamp) -> Result<Option<&'a Word>, Denial> {
         let document = &purpose.document;
         if document.retired {
             self.deny(Denial::Retired);
@@ -391,7 +392,7 @@ impl<'a> Finding<'a> {
     }
 }
 
-fn why_a_yes_is_over(purpose: &Purpose, yes: &ConsentRecord, now: Timestamp) -> Option<Denial> {
+fn why_a_yes_is_over(purpose: &Purpose, yes: &Word, now: Timestamp) -> Option<Denial> {
     let document = &purpose.document;
     let is_expired = document
         .consent_valid_days
@@ -406,22 +407,28 @@ fn why_a_yes_is_over(purpose: &Purpose, yes: &ConsentRecord, now: Timestamp) -> 
 }
 
 /// The last of two kinds of words: whether it is of the first, which wins at the same time.
-fn last_is(
-    said: &[ConsentRecord],
-    first: impl Fn(&ConsentRecord) -> bool,
-    second: impl Fn(&ConsentRecord) -> bool,
+fn last_is<'a>(
+    said: impl Iterator<Item = &'a Word>,
+    first: impl Fn(&Word) -> bool,
+    second: impl Fn(&Word) -> bool,
 ) -> bool {
-    let last = |is: &dyn Fn(&ConsentRecord) -> bool| {
-        said.iter().filter(|record| is(record)).map(|record| record.last_at).max()
-    };
-    last(&first).is_some_and(|first| last(&second).is_none_or(|second| first >= second))
+    let (mut last_first, mut last_second) = (None, None);
+    for word in said {
+        if first(word) {
+            last_first = last_first.max(Some(word.last_at));
+        }
+        if second(word) {
+            last_second = last_second.max(Some(word.last_at));
+        }
+    }
+    last_first.is_some() && last_first >= last_second
 }
 
 fn is_restricted(consents: &Consents) -> bool {
     last_is(
-        consents.about(None),
-        |record| record.status == ConsentStatus::Restricted,
-        |record| record.status == ConsentStatus::Unrestricted,
+        consents.on_the_person(),
+        |word| word.status == ConsentStatus::Restricted,
+        |word| word.status == ConsentStatus::Unrestricted,
     )
 }
 
@@ -439,7 +446,7 @@ fn heeds_objections(purpose: &Purpose) -> bool {
         }
 }
 
-fn has_objected(purpose: &Purpose, said: &[ConsentRecord]) -> bool {
+fn has_objected<'a>(purpose: &Purpose, said: impl Iterator<Item = &'a Word>) -> bool {
     let is_final = purpose.document.direct_marketing || purpose.document.sells_or_shares;
     last_is(
         said,
@@ -451,7 +458,7 @@ fn has_objected(purpose: &Purpose, said: &[ConsentRecord]) -> bool {
     )
 }
 
-fn has_ended(said: &[ConsentRecord]) -> bool {
+fn has_ended<'a>(said: impl Iterator<Item = &'a Word>) -> bool {
     last_is(said, |record| record.status == ConsentStatus::Ended, |record| record.status.is_valid())
 }
 

@@ -28,13 +28,14 @@ pub fn covering<'a>(
 ) -> (PurposeSet, Option<Denial>) {
     // Walked once: finding the fragments of a person costs more than deciding.
     let fragments: Vec<&Consents> = fragments.collect();
-    // Most people have said nothing, and most purposes then ask for nothing.
-    let is_silent = fragments.iter().all(|consents| consents.is_empty() && consents.birthday().is_none());
+    // Most purposes are spoken of by nobody, and most of these then ask for nothing.
+    let is_erased = fragments.iter().any(|consents| consents.erased_at().is_some());
+    let spoken_of = fragments.iter().fold(PurposeSet::EMPTY, |known, one| known.or(one.spoken_of()));
     let (mut covered, mut denial) = (PurposeSet::default(), None);
     for id in served.iter() {
         let decided = match declared.by_id(id) {
             None => Err(Denial::UnknownPurpose),
-            Some(purpose) if is_silent && !asks(purpose) => Ok(()),
+            Some(purpose) if !is_erased && !spoken_of.contains(id) && !asks(purpose) => Ok(()),
             Some(purpose) => judge(purpose, Act::Keep, fragments.iter().copied(), now).map(|_| ()),
         };
         match decided {

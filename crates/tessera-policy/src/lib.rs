@@ -19,6 +19,7 @@ mod screen_pass;
 mod screen_tests;
 mod subject_right;
 mod tree;
+mod word;
 
 pub use consent::{ConsentRecord, Consents, Subscription};
 pub use decision::{Act, Denial, Permit, Permitted, Proof, decide, decide_channel, is_in_time};

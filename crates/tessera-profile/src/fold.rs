@@ -21,7 +21,7 @@ pub struct Folded<'a> {
     /// The surviving word on each trait, and those that did not survive.
     pub traits: BTreeMap<&'a str, Survivor<'a>>,
     /// The last word on each purpose, and on the whole person; where fragments differ, the stricter.
-    pub consents: BTreeMap<Option<PurposeId>, &'a ConsentRecord>,
+    pub consents: BTreeMap<Option<PurposeId>, ConsentRecord>,
     /// Accounts.
     pub memberships: Vec<Based<'a, &'a Membership>>,
     /// Event counts.
@@ -75,25 +75,28 @@ pub fn fold<'a>(cluster: &'a Cluster, node: usize, rules: &SurvivorshipRules) ->
     folded
 }
 
-fn fold_consents<'a>(
-    into: &mut BTreeMap<Option<PurposeId>, &'a ConsentRecord>,
-    fragment: &'a crate::Fragment,
-) {
+fn fold_consents(into: &mut BTreeMap<Option<PurposeId>, ConsentRecord>, fragment: &crate::Fragment) {
     // Within a fragment the last word counts, at equal times the stricter.
-    let mut words: BTreeMap<Option<PurposeId>, &ConsentRecord> = BTreeMap::new();
+    let mut words: BTreeMap<Option<PurposeId>, ConsentRecord> = BTreeMap::new();
     for record in fragment.consents.iter() {
-        let order = |r: &ConsentRecord| (r.last_at, !r.status.is_valid(), r.status);
-        let known = words.entry(record.purpose).or_insert(record);
-        if order(known) < order(record) {
-            *known = record;
-        }
+        keep_greater(&mut words, record, |r| (r.last_at, !r.status.is_valid(), r.status));
     }
     // Between fragments the stricter counts, of equally strict ones the last.
-    for (purpose, record) in words {
-        let order = |r: &ConsentRecord| (!r.status.is_valid(), r.status, r.last_at);
-        let known = into.entry(purpose).or_insert(record);
-        if order(known) < order(record) {
-            *known = record;
+    for record in words.into_values() {
+        keep_greater(into, record, |r| (!r.status.is_valid(), r.status, r.last_at));
+    }
+}
+
+fn keep_greater<K: Ord>(
+    words: &mut BTreeMap<Option<PurposeId>, ConsentRecord>,
+    record: ConsentRecord,
+    order: impl Fn(&ConsentRecord) -> K,
+) {
+    match words.get_mut(&record.purpose) {
+        Some(known) if order(known) < order(&record) => *known = record,
+        Some(_) => {}
+        None => {
+            words.insert(record.purpose, record);
         }
     }
 }
