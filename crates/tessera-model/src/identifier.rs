@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
+use crate::names::parse_text;
 use crate::{IDENTIFIER_BYTES_MAX, Normalise};
 
 /// A kind of identifier: `user_id`, `email`, `anonymous_id`. Invariant: 1..=64 of `a-z 0-9 _`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Namespace(Arc<str>);
+pub struct Namespace(SmolStr);
 
 /// Why a text is not an identifier, or not a namespace. Holds no personal data: lengths and kinds only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,8 +93,7 @@ impl Serialize for Namespace {
 
 impl<'de> Deserialize<'de> for Namespace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        parse_text(deserializer, Self::parse)
     }
 }
 

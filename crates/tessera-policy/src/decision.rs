@@ -264,12 +264,7 @@ pub(crate) fn judge<'a>(
 }
 
 fn proof_of(word: &Word) -> Proof {
-    Proof {
-        status: word.status,
-        at: word.last_at,
-        version: word.version,
-        source: word.source.clone(),
-    }
+    Proof { status: word.status, at: word.last_at, version: word.version, source: word.source.clone() }
 }
 
 /// What the fragments said so far.
