@@ -6,9 +6,10 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 15] = [
+const DIRECTIONS: [(&str, &[&str]); 16] = [
+    ("tessera-contact", &[]),
     ("tessera-iab", &[]),
-    ("tessera-model", &["tessera-iab"]),
+    ("tessera-model", &["tessera-iab", "tessera-contact"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
     ("tessera-rights", &["tessera-model", "tessera-policy"]),

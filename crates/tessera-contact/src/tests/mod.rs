@@ -1,0 +1,4 @@
+mod email;
+mod name;
+mod phone;
+mod region;
