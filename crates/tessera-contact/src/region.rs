@@ -2,13 +2,13 @@
 //!
 //! References: ISO 3166-1; Unicode CLDR's territories and their names.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Verdict, fold};
+use crate::Verdict;
+use crate::codes::{Row, Table};
 
 /// A country or territory. Invariant: a code of ISO 3166-1 alpha-2, or `XK`, `AC` or `TA`, in capitals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,37 +27,7 @@ impl RegionFault {
     }
 }
 
-struct Row {
-    region: Region,
-    alpha3: &'static str,
-    names: &'static str,
-}
-
-struct Table {
-    /// Ordered by code.
-    rows: Vec<Row>,
-    /// By alpha-3 code, number and folded name.
-    by_word: BTreeMap<String, Region>,
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { rows: Vec::new(), by_word: BTreeMap::new() };
-    for line in include_str!("../data/countries.tsv").lines().filter(|line| !line.starts_with('#')) {
-        let mut columns = line.split('\t');
-        let mut column = || columns.next().unwrap_or_default();
-        let (alpha2, alpha3, number, names) = (column(), column(), column(), column());
-        let Ok(code) = <[u8; 2]>::try_from(alpha2.as_bytes()) else { continue };
-        let region = Region(code);
-        for word in [alpha3, number].into_iter().filter(|word| *word != "-") {
-            table.by_word.insert(word.to_ascii_lowercase(), region);
-        }
-        for name in names.split('|') {
-            table.by_word.entry(fold(name)).or_insert(region);
-        }
-        table.rows.push(Row { region, alpha3, names });
-    }
-    table
-});
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("../data/countries.tsv")));
 
 impl Region {
     /// Reads an alpha-2 code, in letters of either case.
@@ -67,7 +37,7 @@ impl Region {
     pub fn parse(code: &str) -> Result<Self, RegionFault> {
         let code = <[u8; 2]>::try_from(code.as_bytes()).map_err(|_| RegionFault)?;
         let region = Self(code.map(|byte| byte.to_ascii_uppercase()));
-        region.row().map(|row| row.region).ok_or(RegionFault)
+        region.row().map(|_| region).ok_or(RegionFault)
     }
 
     /// Reads a code of two letters, of three, of three digits, or a name in one of many languages.
@@ -76,7 +46,7 @@ impl Region {
     /// [`RegionFault`].
     pub fn find(text: &str) -> Result<Self, RegionFault> {
         let text = text.trim();
-        Self::parse(text).or_else(|_| TABLE.by_word.get(&fold(text)).copied().ok_or(RegionFault))
+        Self::parse(text).or_else(|_| Self::parse(TABLE.find(text).ok_or(RegionFault)?.code))
     }
 
     /// Its alpha-2 code: `DE`.
@@ -88,13 +58,13 @@ impl Region {
     /// Its alpha-3 code: `DEU`; none for the three that have none.
     #[must_use]
     pub fn alpha3(&self) -> Option<&'static str> {
-        self.row().map(|row| row.alpha3).filter(|code| *code != "-")
+        self.row()?.others().find(|code| code.starts_with(|c: char| c.is_ascii_alphabetic()))
     }
 
     /// Its name in English.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.row().and_then(|row| row.names.split('|').next()).unwrap_or_default()
+        self.row().map_or("", Row::name)
     }
 
     /// What can be said of it: it is one.
@@ -104,8 +74,7 @@ impl Region {
     }
 
     fn row(&self) -> Option<&'static Row> {
-        let rows = &TABLE.rows;
-        rows.binary_search_by(|row| row.region.cmp(self)).ok().and_then(|at| rows.get(at))
+        TABLE.get(self.as_str())
     }
 }
 

@@ -1,4 +1,7 @@
+mod address;
+mod day;
 mod email;
 mod name;
 mod phone;
 mod region;
+mod standards;
