@@ -6,9 +6,10 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 16] = [
+const DIRECTIONS: [(&str, &[&str]); 17] = [
     ("tessera-contact", &[]),
     ("tessera-iab", &[]),
+    ("tessera-match", &[]),
     ("tessera-model", &["tessera-iab", "tessera-contact"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
@@ -43,6 +44,7 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
             "tessera-connect",
             "tessera-evidence",
             "tessera-rights",
+            "tessera-match",
             "tessera-pipeline",
         ],
     ),
@@ -73,6 +75,7 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
             "tessera-connect",
             "tessera-evidence",
             "tessera-rights",
+            "tessera-match",
             "tessera-pipeline",
             "tessera-server",
         ],

@@ -1,0 +1,251 @@
+//! Training: a model from a table and a specification, without a single labelled pair.
+
+use hashbrown::HashTable;
+use rayon::prelude::*;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use crate::blocks::{Blocks, Seen};
+use crate::compare::{Comparer, Frequent, Pattern, Prepared};
+use crate::error::MatchError;
+use crate::mixture::{Agreed, Chances, Counted, Shape, Start, learn};
+use crate::model::Model;
+use crate::spec::{Form, ModelSpec, Rule};
+use crate::table::Table;
+
+/// Pairs compared to learn from; of more a sample is taken.
+const TRAINING_PAIRS_MAX: u64 = 3_000_000;
+/// Random pairs drawn to learn what chance looks like.
+const RANDOM_PAIRS: u64 = 1_000_000;
+/// How many pairs a belief counts for.
+const BELIEF: f64 = 10.0;
+
+/// Learns from `table` what agreement and disagreement in each of `spec`'s comparisons are worth.
+///
+/// The same table, specification and seed give the same model.
+///
+/// # Errors
+///
+/// When the specification does not fit the table.
+pub fn train(table: &Table, spec: &ModelSpec, seed: u64) -> Result<Model, MatchError> {
+    spec.validate(table)?;
+    let comparer = Comparer::new(&spec.comparisons);
+    let frequent = comparer.frequent(table)?;
+    let prepared = comparer.prepare(table, &frequent)?;
+    let blocks = Blocks::new(table, spec, comparer.makers())?;
+    let shapes: Vec<Shape> =
+        comparer.kernels().iter().map(|k| Shape { levels: k.levels(), full: k.full() }).collect();
+    let sampled = (TRAINING_PAIRS_MAX as f64 / blocks.pairs().max(1) as f64).min(1.0);
+    let patterns = count_patterns(table, &comparer, &prepared, &blocks, Sample { seed, share: sampled });
+    let random = random_patterns(table, &comparer, &prepared, seed);
+    let rows = table.rows() as f64;
+    let possible_pairs = (rows * (rows - 1.0) / 2.0).max(1.0);
+    let start = Start {
+        chances: first_chances(table, spec, &shapes, &frequent, &random),
+        prior: (rows * 0.3 / possible_pairs).min(0.3),
+        possible_pairs,
+        sampled,
+        blocked_by: blocked_by(spec),
+        strata: true,
+        belief: BELIEF,
+        shapes,
+    };
+    let mixture = learn(start, &patterns);
+    Ok(Model::new(spec.clone(), frequent, mixture))
+}
+
+/// Which rows' pairs are counted.
+#[derive(Clone, Copy)]
+struct Sample {
+    seed: u64,
+    share: f64,
+}
+
+impl Sample {
+    fn holds(self, row: u32) -> bool {
+        self.share >= 1.0 || fraction(mix(self.seed ^ u64::from(row).wrapping_mul(0x9e37_79b9))) < self.share
+    }
+}
+
+/// A well-mixed number (SplitMix64's finaliser).
+pub(crate) fn mix(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// A number from 0 to 1, 1 excluded.
+fn fraction(random: u64) -> f64 {
+    (random >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Counts of patterns as they come.
+#[derive(Default)]
+struct Counts {
+    places: HashTable<usize>,
+    counted: Vec<(Pattern, u64)>,
+}
+
+impl Counts {
+    fn add(&mut self, pattern: Pattern, count: u64) {
+        let hash = |pattern: &Pattern| FixedState::with_seed(1).hash_one(pattern);
+        let counted = &mut self.counted;
+        if let Some(place) = self.places.find(hash(&pattern), |place| counted[*place].0 == pattern) {
+            counted[*place].1 += count;
+            return;
+        }
+        counted.push((pattern, count));
+        self.places.insert_unique(hash(&pattern), counted.len() - 1, |place| hash(&counted[*place].0));
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        if self.counted.len() < other.counted.len() {
+            return other.merge(self);
+        }
+        other.counted.into_iter().for_each(|(pattern, count)| self.add(pattern, count));
+        self
+    }
+
+    /// In the order of patterns, which no thread has a say in.
+    fn sorted(mut self) -> Vec<Counted> {
+        self.counted.sort_unstable();
+        self.counted.into_iter().map(|(pattern, count)| (pattern, count as f64)).collect()
+    }
+}
+
+fn count_patterns(
+    table: &Table,
+    comparer: &Comparer,
+    prepared: &Prepared<'_>,
+    blocks: &Blocks,
+    sample: Sample,
+) -> Vec<Counted> {
+    let rows = u32::try_from(table.rows()).unwrap_or(u32::MAX);
+    let chunk = 4_096;
+    let chunks: Vec<u32> = (0..rows.div_ceil(chunk)).collect();
+    let counts = chunks
+        .par_iter()
+        .map_init(
+            || (Seen::new(table.rows()), Vec::new()),
+            |(seen, candidates), number| {
+                let mut counts = Counts::default();
+                for row in number * chunk..rows.min((number + 1) * chunk) {
+                    if sample.holds(row) {
+                        blocks.candidates(table, row, seen, candidates);
+                        let left = prepared.record(row as usize);
+                        for other in candidates.iter() {
+                            counts.add(comparer.compare(left, prepared.record(*other as usize)), 1);
+                        }
+                    }
+                }
+                counts
+            },
+        )
+        .reduce(Counts::default, Counts::merge);
+    counts.sorted()
+}
+
+/// Patterns of pairs drawn at random.
+fn random_patterns(table: &Table, comparer: &Comparer, prepared: &Prepared<'_>, seed: u64) -> Vec<Counted> {
+    let rows = table.rows() as u64;
+    if rows < 2 {
+        return Vec::new();
+    }
+    let drawn = RANDOM_PAIRS.min(rows * (rows - 1) * 2);
+    let chunk = 16_384;
+    let chunks: Vec<u64> = (0..drawn.div_ceil(chunk)).collect();
+    let counts = chunks
+        .par_iter()
+        .map(|number| {
+            let mut counts = Counts::default();
+            for draw in number * chunk..drawn.min((number + 1) * chunk) {
+                let left = mix(seed.wrapping_add(draw.wrapping_mul(2))) % rows;
+                let right = mix(seed.wrapping_add(draw.wrapping_mul(2) + 1)) % rows;
+                if left != right {
+                    let record = |row: u64| prepared.record(usize::try_from(row).unwrap_or_default());
+                    counts.add(comparer.compare(record(left), record(right)), 1);
+                }
+            }
+            counts
+        })
+        .reduce(Counts::default, Counts::merge);
+    counts.sorted()
+}
+
+/// `u` counted: full agreement exactly, by the sizes of groups of equal values, the other levels among random pairs.
+/// `m` as a first guess.
+fn first_chances(
+    table: &Table,
+    spec: &ModelSpec,
+    shapes: &[Shape],
+    frequent: &[Frequent],
+    random: &[Counted],
+) -> Vec<Chances> {
+    let of = |(place, shape): (usize, &Shape)| {
+        let mut seen = vec![0.0; shape.levels];
+        for (pattern, count) in random {
+            seen[usize::from(pattern[place])] += count;
+        }
+        let pairs: f64 = seen.iter().skip(1).sum::<f64>().max(1.0);
+        let mut u: Vec<f64> = seen.iter().map(|count| (count + 0.1) / pairs).collect();
+        let mut share = vec![0.0; shape.levels];
+        let comparison = &spec.comparisons[place];
+        if let Some(column) = table.column(&comparison.column)
+            && comparison.levels.first() == Some(&crate::spec::Test::Equal)
+        {
+            count_equal(column, shape, !frequent[place].is_empty(), &mut u, &mut share);
+        }
+        let m = first_m(shape, &share);
+        u[0] = 0.0;
+        let sum: f64 = u.iter().sum();
+        u.iter_mut().for_each(|chance| *chance /= sum);
+        Chances { m, u }
+    };
+    shapes.iter().enumerate().map(of).collect()
+}
+
+/// Chances of full agreement in `u`, and in `share` the rows whose value is of each step.
+fn count_equal(column: &crate::table::Column, shape: &Shape, steps: bool, u: &mut [f64], share: &mut [f64]) {
+    let rows: f64 = column.counts().iter().skip(1).map(|count| f64::from(*count)).sum();
+    let pairs = (rows * (rows - 1.0) / 2.0).max(1.0);
+    shape.full.clone().for_each(|level| u[level] = 0.1 / pairs);
+    for count in column.counts().iter().skip(1) {
+        let level = 1 + if steps { usize::from(crate::compare::step(*count)) } else { 0 };
+        let level = level.min(shape.full.end - 1);
+        let count = f64::from(*count);
+        u[level] += count * (count - 1.0) / 2.0 / pairs;
+        share[level] += count / rows.max(1.0);
+    }
+}
+
+/// Matches mostly agree: nine in ten to begin with; then each level less than the one before.
+fn first_m(shape: &Shape, share: &[f64]) -> Vec<f64> {
+    let mut m = vec![0.0; shape.levels];
+    let sum: f64 = share[shape.full.clone()].iter().sum();
+    let steps = shape.full.len() as f64;
+    for level in shape.full.clone() {
+        m[level] = 0.8 * (0.9 * if sum > 0.0 { share[level] / sum } else { 0.0 } + 0.1 / steps);
+    }
+    let others = shape.full.end..shape.levels;
+    let count = others.len() as f64;
+    for level in others {
+        m[level] = 0.2 / count;
+    }
+    let sum: f64 = m.iter().sum();
+    m.iter_mut().for_each(|chance| *chance /= sum);
+    m
+}
+
+/// The sets of comparisons that rules ask to agree in full. Rules that ask for less tell nothing here.
+fn blocked_by(spec: &ModelSpec) -> Vec<Agreed> {
+    let place = |column: &str| spec.comparisons.iter().position(|comparison| comparison.column == column);
+    let of = |Rule(expressions): &Rule| {
+        let whole = expressions.iter().all(|e| e.form == Form::Whole && e.with.is_none());
+        let places: Option<Vec<usize>> = expressions.iter().map(|e| place(&e.column)).collect();
+        places.filter(|_| whole).map(|places| places.into_iter().fold(0, |set, place| set | 1 << place))
+    };
+    let sets: Vec<Agreed> = spec.blocking.iter().filter_map(of).collect();
+    sets
+}
