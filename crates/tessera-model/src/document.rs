@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use tessera_contract::TrackingPlanDocument;
 
 use crate::{
     DestinationName, FieldPath, Label, Namespace, Normalise, PurposeName, SourceName, Survivorship, Timestamp,
@@ -433,6 +434,8 @@ pub enum Document {
     Policy(PolicyDocument),
     /// `kind: Controller`.
     Controller(ControllerDocument),
+    /// `kind: TrackingPlan`.
+    TrackingPlan(TrackingPlanDocument),
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -449,9 +452,10 @@ impl<'de> Deserialize<'de> for Document {
             "Field" => serde_json::from_value(value).map(Self::Field),
             "Policy" => serde_json::from_value(value).map(Self::Policy),
             "Controller" => serde_json::from_value(value).map(Self::Controller),
+            "TrackingPlan" => serde_json::from_value(value).map(Self::TrackingPlan),
             other => {
                 return Err(D::Error::custom(format!(
-                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller"
+                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan"
                 )));
             }
         }
@@ -471,6 +475,7 @@ impl Document {
             Self::Field(_) => "Field",
             Self::Policy(_) => "Policy",
             Self::Controller(_) => "Controller",
+            Self::TrackingPlan(_) => "TrackingPlan",
         }
     }
 
@@ -485,6 +490,7 @@ impl Document {
             Self::Field(document) => document.name.as_str(),
             Self::Policy(document) => &document.name,
             Self::Controller(document) => &document.name,
+            Self::TrackingPlan(document) => &document.name,
         }
     }
 }

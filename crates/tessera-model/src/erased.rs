@@ -214,6 +214,7 @@ impl Operation {
             | Self::PutAccount { .. }
             | Self::RemoveAccount { .. }
             | Self::PutRequest { .. }
+            | Self::PutAlert { .. }
             | Self::CloseReject { .. } => None,
         }
     }

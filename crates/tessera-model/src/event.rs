@@ -1,5 +1,7 @@
 //! An event past the edge: every field checked, every identifier normalised.
 
+use tessera_contract::Checked;
+
 use crate::{
     Birthday, ConsentClaim, EventName, FragmentId, Identifier, Json, MessageId, PurposeSet, SourceName,
     SubscriptionClaim, Timestamp,
@@ -110,7 +112,9 @@ pub struct Event {
     pub purposes: PurposeSet,
     /// The day of birth that it tells.
     pub born_on: Option<Birthday>,
-    /// The whole event, as it came.
+    /// What its source's tracking plan says of it; `None`: the source has no plan.
+    pub checked: Option<Box<Checked>>,
+    /// The whole event, as it came; without what its tracking plan strips, and with the mark that says so.
     pub json: Json,
 }
 
@@ -119,6 +123,12 @@ impl Event {
     #[must_use]
     pub fn owner(&self) -> Option<&Identified> {
         self.identifiers.first()
+    }
+
+    /// What its tracking plan refuses it for.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Checked> {
+        self.checked.as_deref().filter(|checked| checked.reaction.refuses())
     }
 
     /// What to call it in lists: the event's own name for a track, else the call's.

@@ -17,6 +17,7 @@ mod names;
 mod namespace;
 mod parse;
 mod parse_consent;
+mod parse_contract;
 mod purpose;
 mod record;
 mod reject;
@@ -45,6 +46,7 @@ pub use message_key::MessageKey;
 pub use names::{DestinationName, EventName, MessageId, NameError, PurposeName, SourceName};
 pub use namespace::{NamespaceRules, Normalise, PreparedNamespace};
 pub use parse::{BIRTHDAY_TRAITS, Entrance, ParseContext, parse_body};
+pub use parse_contract::refusal;
 pub use purpose::{
     PURPOSES_MAX, Purpose, PurposeId, PurposeRegister, PurposeSet, Purposes, RegisteredPurpose,
 };

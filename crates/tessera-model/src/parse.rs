@@ -15,7 +15,7 @@ use crate::{
     BATCH_EVENTS_MAX, Birthday, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName, FUTURE_MILLIS_MAX,
     HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace, PreparedNamespace,
     PurposeSet, Reject, RejectCode, RequestId, Rules, Shape, SourceName, SourceRules, TRAITS_MAX, Timestamp,
-    is_erased, pick_path, wire,
+    is_erased, parse_contract, pick_path, wire,
 };
 
 /// By which path a body came in.
@@ -117,12 +117,12 @@ pub fn parse_body(
 
 /// What a batch says for all of its events.
 #[derive(Clone, Copy, Debug)]
-struct Whole<'a> {
-    body: &'a Bytes,
-    sent_at: Option<Timestamp>,
-    context: Option<&'a RawValue>,
-    is_lossy: bool,
-    source: Option<&'a SourceRules>,
+pub(crate) struct Whole<'a> {
+    pub(crate) body: &'a Bytes,
+    pub(crate) sent_at: Option<Timestamp>,
+    pub(crate) context: Option<&'a RawValue>,
+    pub(crate) is_lossy: bool,
+    pub(crate) source: Option<&'a SourceRules>,
 }
 
 /// Parses one event. `index` is its place in the batch.
@@ -143,7 +143,11 @@ fn parse_event(
     check_text(text, whole.is_lossy)
         .and_then(|()| {
             let wire: wire::Call<'_> = serde_json::from_str(text).map_err(|e| json_problem(&e))?;
-            Draft { wire: &wire, raw, whole, context }.event(entrance, index)
+            let draft = Draft { wire: &wire, raw, whole, context };
+            match whole.source.and_then(|source| source.contract.as_deref()) {
+                None => draft.event(entrance, index),
+                Some(contract) => parse_contract::event(contract, &draft, entrance, index),
+            }
         })
         .map_err(|Problem(code, reason)| Reject::new(code, reason, text.as_bytes()))
 }
@@ -209,15 +213,15 @@ pub(crate) fn json_problem(error: &serde_json::Error) -> Problem {
     Problem(code, reason.replacen("invalid type: ", "a field has the wrong type, expected ", 1))
 }
 
-struct Draft<'a> {
-    wire: &'a wire::Call<'a>,
-    raw: &'a RawValue,
-    whole: &'a Whole<'a>,
-    context: &'a ParseContext<'a>,
+pub(crate) struct Draft<'a> {
+    pub(crate) wire: &'a wire::Call<'a>,
+    pub(crate) raw: &'a RawValue,
+    pub(crate) whole: &'a Whole<'a>,
+    pub(crate) context: &'a ParseContext<'a>,
 }
 
 impl<'a> Draft<'a> {
-    fn event(&self, entrance: Entrance, index: u32) -> Result<Event, Problem> {
+    pub(crate) fn event(&self, entrance: Entrance, index: u32) -> Result<Event, Problem> {
         let details = self.details()?;
         let name = match (entrance.call(), &self.wire.kind) {
             (Some(name), _) => name,
@@ -247,12 +251,13 @@ impl<'a> Draft<'a> {
             subscriptions,
             purposes: self.purposes(&call, &details),
             born_on: born_on(&call),
+            checked: None,
             call,
             json: Json::slice(self.whole.body, self.raw),
         })
     }
 
-    fn details(&self) -> Result<wire::Context<'a>, Problem> {
+    pub(crate) fn details(&self) -> Result<wire::Context<'a>, Problem> {
         match self.wire.context.or(self.whole.context) {
             None => Ok(wire::Context::default()),
             Some(raw) if raw.get() == "null" => Ok(wire::Context::default()),

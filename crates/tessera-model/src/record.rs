@@ -109,6 +109,13 @@ pub enum Operation {
         /// Its whole state.
         request: serde_json::Value,
     },
+    /// An alert of a tracking plan is raised, acknowledged or over. It names nobody.
+    PutAlert {
+        /// Its id.
+        id: String,
+        /// Its whole state.
+        alert: serde_json::Value,
+    },
     /// These fragments leave the profile that they share with the rest of it.
     Split {
         /// The fragments that go, together, into a profile of their own.

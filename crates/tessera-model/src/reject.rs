@@ -60,11 +60,17 @@ pub enum RejectCode {
     /// The mark that erasing leaves in the log, sent as an event.
     #[serde(rename = "TES-I017")]
     Erased,
+    /// Not as the source's tracking plan says, which blocks such events.
+    #[serde(rename = "TES-K001")]
+    Blocked,
+    /// Not as the source's tracking plan says, which keeps such events aside.
+    #[serde(rename = "TES-K002")]
+    Quarantined,
 }
 
 impl RejectCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::NotJson,
         Self::BodyTooLarge,
         Self::EventTooLarge,
@@ -82,6 +88,8 @@ impl RejectCode {
         Self::BadRow,
         Self::TooMany,
         Self::Erased,
+        Self::Blocked,
+        Self::Quarantined,
     ];
 
     /// The code as people read it: `TES-I006`.
@@ -105,6 +113,8 @@ impl RejectCode {
             Self::BadRow => "TES-I015",
             Self::TooMany => "TES-I016",
             Self::Erased => "TES-I017",
+            Self::Blocked => "TES-K001",
+            Self::Quarantined => "TES-K002",
         }
     }
 
@@ -144,6 +154,10 @@ impl RejectCode {
                 "correct the row or the mapping, then import the file again: rows taken are not taken twice"
             }
             Self::Erased => "nothing: it says that something was erased here",
+            Self::Blocked => "send what the plan says, or change the plan and replay the reject",
+            Self::Quarantined => {
+                "change the plan if the event is right, then `tessera reject replay --plan NAME`"
+            }
             Self::TooMany => {
                 "send at most 500 traits and 20 identifiers in one call, and 2,500 events in one batch"
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tessera_contract::TrackingPlanDocument;
 
 use crate::{
     DestinationDocument, Document, FieldDocument, NamespaceDocument, OFFICE, PolicyDocument, PurposeDocument,
@@ -103,6 +104,7 @@ impl Workspace {
                     let hint = "keep one: an installation has one controller";
                     problems.push(Problem::new(document, "kind", "there is more than one controller", hint));
                 }
+                Document::TrackingPlan(plan) => problems.extend(self.plan_problems(document, plan)),
                 Document::Controller(_) => {}
             }
         }
@@ -191,6 +193,27 @@ impl Workspace {
             if self.get("Destination", name.as_str()).is_none() {
                 let what = format!("destination `{name}` is not declared");
                 problems.push(Problem::new(document, "destinations", what, "declare it, or leave it out"));
+            }
+        }
+        problems
+    }
+
+    /// What is wrong with the plan itself shows when it is compiled.
+    fn plan_problems(&self, document: &Document, plan: &TrackingPlanDocument) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for source in &plan.sources {
+            if self.get("Source", source).is_none() {
+                let what = format!("source `{source}` is not declared");
+                problems.push(Problem::new(document, "sources", what, "declare it, or leave it out"));
+            }
+            let plans = self.documents().filter_map(|other| {
+                if let Document::TrackingPlan(other) = other { Some(other) } else { None }
+            });
+            let mut before = plans.filter(|other| other.name < plan.name);
+            if let Some(other) = before.find(|other| other.sources.contains(source)) {
+                let other = &other.name;
+                let what = format!("source `{source}` has the plan `{other}` already");
+                problems.push(Problem::new(document, "sources", what, "a source has one plan: join the two"));
             }
         }
         problems

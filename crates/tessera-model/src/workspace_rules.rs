@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tessera_contract::{Contract, TrackingPlanDocument};
+
 use crate::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, NamespaceRules, Party,
     PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister, PurposeSet, Purposes,
@@ -26,12 +28,14 @@ pub struct SourceRules {
     pub tcf_vendor: Option<u16>,
     /// TCF purposes by number.
     pub tcf_purposes: BTreeMap<u8, PurposeId>,
+    /// What its tracking plan says.
+    pub contract: Option<Arc<Contract>>,
     events: BTreeMap<String, PurposeSet>,
     consent: BTreeMap<String, PurposeId>,
 }
 
 impl SourceRules {
-    fn new(source: &SourceDocument, purposes: &Purposes) -> Self {
+    fn new(source: &SourceDocument, purposes: &Purposes, contract: Option<Arc<Contract>>) -> Self {
         let id = |name: &PurposeName| purposes.get(name).map(|purpose| purpose.id);
         // A category named like a purpose stands for it, unless the source says otherwise.
         let mut consent: BTreeMap<String, PurposeId> =
@@ -58,6 +62,7 @@ impl SourceRules {
                 .iter()
                 .map(|(event, names)| (event.clone(), names.iter().filter_map(id).collect()))
                 .collect(),
+            contract,
             consent,
         }
     }
@@ -132,7 +137,8 @@ impl Rules {
             | Document::Destination(_)
             | Document::Field(_)
             | Document::Policy(_)
-            | Document::Controller(_) => None,
+            | Document::Controller(_)
+            | Document::TrackingPlan(_) => None,
         }))
         .map_err(|(name, what)| {
             vec![Problem {
@@ -154,10 +160,12 @@ impl Rules {
         })?;
         let purposes = Purposes::new(register, purpose_documents(&workspace));
         let sales = purposes.iter().filter(|p| p.document.sells_or_shares).map(|p| p.id).collect();
+        let mut contracts = contracts(&workspace)?;
         let (mut sources, mut by_write_key) = (BTreeMap::new(), BTreeMap::new());
         for document in workspace.documents() {
             if let Document::Source(source) = document {
-                let rules = Arc::new(SourceRules::new(source, &purposes));
+                let rules =
+                    Arc::new(SourceRules::new(source, &purposes, contracts.remove(source.name.as_str())));
                 sources.insert(source.name.clone(), Arc::clone(&rules));
                 by_write_key.insert(source.write_key.reveal().to_owned(), rules);
             }
@@ -206,6 +214,13 @@ impl Rules {
             .filter_map(|document| if let Document::Policy(found) = document { Some(found) } else { None })
     }
 
+    /// The tracking plans, by name.
+    pub fn plans(&self) -> impl Iterator<Item = &TrackingPlanDocument> {
+        self.workspace.documents().filter_map(|document| {
+            if let Document::TrackingPlan(found) = document { Some(found) } else { None }
+        })
+    }
+
     /// Who answers for the processing.
     #[must_use]
     pub fn controller(&self) -> Option<&ControllerDocument> {
@@ -213,6 +228,24 @@ impl Rules {
             .documents()
             .find_map(|document| if let Document::Controller(found) = document { Some(found) } else { None })
     }
+}
+
+/// The contract of each source that has one.
+fn contracts(workspace: &Workspace) -> Result<BTreeMap<String, Arc<Contract>>, Vec<Problem>> {
+    let (mut contracts, mut problems) = (BTreeMap::new(), Vec::new());
+    for document in workspace.documents() {
+        let Document::TrackingPlan(plan) = document else { continue };
+        match Contract::compile(plan) {
+            Ok(compiled) => {
+                contracts.extend(compiled.into_iter().map(|(source, contract)| (source, Arc::new(contract))));
+            }
+            Err(found) => {
+                let problem = found.into_iter();
+                problems.extend(problem.map(|one| Problem::new(document, &one.field, one.what, one.hint)));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(contracts) } else { Err(problems) }
 }
 
 fn purpose_documents(workspace: &Workspace) -> impl Iterator<Item = &PurposeDocument> {

@@ -4,7 +4,8 @@
 
 use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
 use tessera_model::{
-    Call, ClaimOf, Event, FragmentId, HashKey, Identified, MessageKey, PurposeSet, Record, RejectCode, Rules,
+    Call, ClaimOf, Entrance, Event, FragmentId, HashKey, Identified, MessageKey, PurposeSet, Record, Reject,
+    RejectCode, Rules, refusal,
 };
 use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit, is_in_time};
 use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
@@ -39,6 +40,8 @@ pub(crate) struct Application<'a> {
 /// Why an event went no further, if it did not.
 enum Fate {
     Joined(FragmentId),
+    /// Its tracking plan refuses it.
+    Refused(Box<Reject>),
     Duplicate,
     Denied(Denial),
 }
@@ -64,7 +67,7 @@ impl<'a> Application<'a> {
                 for (index, event) in (0_u32..).zip(events) {
                     let id = RejectId { position: item.position.0, index };
                     match event {
-                        Ok(event) => self.event(event, id)?,
+                        Ok(event) => self.event(event, id, (*entrance, *gpc))?,
                         // Nothing is left of it that could be kept.
                         Err(reject) if reject.code == RejectCode::Erased => {}
                         Err(reject) => {
@@ -94,12 +97,26 @@ impl<'a> Application<'a> {
         Ok(())
     }
 
-    fn event(&mut self, event: &Event, id: RejectId) -> Result<(), PipelineError> {
+    fn event(
+        &mut self,
+        event: &Event,
+        id: RejectId,
+        (entrance, gpc): (Entrance, bool),
+    ) -> Result<(), PipelineError> {
         let fate = self.fate(event, id)?;
         let is_watched = self.settings.is_watched;
         let (source, call) = (event.source.clone(), event.call.name());
+        if matches!(fate, Fate::Joined(_) | Fate::Refused(_)) {
+            self.view.contracts.observe(event);
+        }
         let totals = self.view.totals_mut();
         let notice = match fate {
+            Fate::Refused(reject) => {
+                let mut row = RejectRow::of(&reject, &source, event.received_at);
+                row.call = entrance.call().map(str::to_owned);
+                row.gpc = gpc;
+                return self.reject(id, &row);
+            }
             Fate::Joined(owner) => {
                 totals.accepted += 1;
                 is_watched.then(|| Notice::Accepted {
@@ -151,6 +168,9 @@ impl<'a> Application<'a> {
                 Err(denial) => return Ok(Fate::Denied(denial)),
             }
         };
+        if let Some(reject) = refusal(event) {
+            return Ok(Fate::Refused(Box::new(reject)));
+        }
         let basis =
             Basis { source: source.name.clone(), purposes, party: source.party, category: source.category };
         let root = self.resolve(event, owner);

@@ -12,6 +12,7 @@ impl View {
     /// All that changed, as one commit up to `upto`; `more` are rows that are new (rejects, outbox).
     pub(crate) fn into_changes(self, upto: Position, more: Vec<Change>) -> Result<Changes, PipelineError> {
         let mut rows = more;
+        rows.extend(self.contracts.changes()?);
         let mut buffer = Vec::with_capacity(1024);
         for (id, row) in self.rows {
             if !row.is_dirty {

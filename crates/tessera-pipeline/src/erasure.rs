@@ -149,7 +149,8 @@ pub(crate) fn leftovers(
                     | Table::Account
                     | Table::Request
                     | Table::Erasure
-                    | Table::Review => false,
+                    | Table::Review
+                    | Table::Contract => false,
                 };
                 if is_meant {
                     changes.push(Change { key, before: Some(value), after: None });
@@ -232,6 +233,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Account
         | Table::Request
         | Table::Erasure
-        | Table::Review => false,
+        | Table::Review
+        | Table::Contract => false,
     })
 }

@@ -10,6 +10,7 @@ mod appender;
 mod apply;
 mod canary;
 mod changes;
+mod contracts;
 mod delivery;
 mod due;
 mod eraser;
@@ -49,6 +50,7 @@ mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
 pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};
+pub use contracts::{Alert, AlertState, ViolationKind, as_planned, load_alerts, load_seen, load_violations};
 pub use delivery::{
     Barrier, Courier, CourierOptions, DeadLetter, DestinationStatus, dead_letters, replay_dead_letters,
     tell_of_erasure,

@@ -4,6 +4,8 @@ use serde::Serialize;
 use tessera_model::{RejectCode, SourceName, Timestamp};
 use tessera_policy::Denial;
 
+use crate::Alert;
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -60,6 +62,11 @@ pub enum Notice {
     Split {
         /// The profiles that there are now.
         profiles: Vec<String>,
+    },
+    /// Something is not as a tracking plan expects, or is so again.
+    Alert {
+        /// The alert as it is now.
+        alert: Alert,
     },
     /// The workspace was replaced.
     Applied {

@@ -59,7 +59,8 @@ impl Application<'_> {
             | Operation::PutAccount { .. }
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
-            | Operation::PutReviews { .. } => {}
+            | Operation::PutReviews { .. }
+            | Operation::PutAlert { .. } => {}
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use tessera_model::{
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
+use crate::contracts;
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
 use crate::rows;
@@ -292,6 +293,14 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             Operation::RemoveAccount { name } => {
                 let row = rows::put(store.as_ref(), rows::account_key(name), None::<&()>)?;
                 self.commit(View::default(), vec![row], item.next)
+            }
+            Operation::PutAlert { id, alert } => {
+                let row = rows::put(store.as_ref(), contracts::alert_key(id), Some(alert))?;
+                self.commit(View::default(), vec![row], item.next)?;
+                if let Ok(alert) = serde_json::from_value(alert.clone()) {
+                    self.tell(&[Notice::Alert { alert }]);
+                }
+                Ok(())
             }
             Operation::PutRequest { id, request } => {
                 let row = rows::put(store.as_ref(), rows::request_key(id), Some(request))?;

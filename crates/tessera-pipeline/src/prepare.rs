@@ -68,6 +68,7 @@ pub(crate) fn prepare(
         | Operation::PutAccount { .. }
         | Operation::RemoveAccount { .. }
         | Operation::PutRequest { .. }
+        | Operation::PutAlert { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     };
@@ -94,6 +95,7 @@ fn named(operation: &Operation) -> Vec<FragmentId> {
         | Operation::PutAccount { .. }
         | Operation::RemoveAccount { .. }
         | Operation::PutRequest { .. }
+        | Operation::PutAlert { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     }

@@ -263,7 +263,7 @@ pub fn read_events(
     Ok(found)
 }
 
-fn event_at(record: &Record, index: u32) -> Option<Box<RawValue>> {
+pub(crate) fn event_at(record: &Record, index: u32) -> Option<Box<RawValue>> {
     let Record::Ingest { body, entrance, .. } = record else { return None };
     let text = String::from_utf8_lossy(body);
     if is_erased(&text) {

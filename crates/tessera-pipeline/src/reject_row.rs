@@ -89,6 +89,13 @@ impl RejectRow {
         }
     }
 
+    /// The tracking plan that refused it: its reason begins with the plan's name.
+    #[must_use]
+    pub fn plan(&self) -> Option<&str> {
+        let is_of_plan = matches!(self.code, RejectCode::Blocked | RejectCode::Quarantined);
+        self.reason.strip_prefix("tracking plan ").filter(|_| is_of_plan)?.split(' ').next()
+    }
+
     pub(crate) fn put(&self, id: RejectId) -> Result<Change, PipelineError> {
         let bytes = postcard::to_stdvec(self)
             .map_err(|e| PipelineError::Stored { what: "reject", why: e.to_string() })?;
@@ -106,7 +113,7 @@ impl fmt::Debug for RejectRow {
     }
 }
 
-/// Up to `limit` rejects after `after`, oldest first, with the code if one is given.
+/// Up to `limit` rejects after `after`, oldest first, that are wanted.
 ///
 /// # Errors
 /// Those of the store.
@@ -114,7 +121,7 @@ pub fn list_rejects(
     store: &impl Store,
     after: Option<RejectId>,
     limit: usize,
-    code: Option<RejectCode>,
+    is_wanted: impl Fn(&RejectRow) -> bool,
 ) -> Result<Vec<(RejectId, RejectRow)>, PipelineError> {
     let mut found = Vec::new();
     let mut after = after.map(RejectId::key);
@@ -124,7 +131,7 @@ pub fn list_rejects(
         after = Some(*last);
         for (key, value) in rows {
             let row = RejectRow::decode(&value)?;
-            if let Some(id) = RejectId::of(&key).filter(|_| code.is_none_or(|code| code == row.code)) {
+            if let Some(id) = RejectId::of(&key).filter(|_| is_wanted(&row)) {
                 found.push((id, row));
                 if found.len() >= limit {
                     return Ok(found);

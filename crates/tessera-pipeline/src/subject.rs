@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_model::{
-    ConsentStatus, DataCategory, DestinationName, Event, Expression, FragmentId, HashKey, LegalBasis,
+    ConsentStatus, DataCategory, DestinationName, Event, Expression, FragmentId, HashKey, Json, LegalBasis,
     ParseContext, Party, PurposeName, PurposeSet, Record, Rules, SourceName, Timestamp, parse_body,
 };
 use tessera_policy::{ConsentRecord, Permitted, SubjectRight};
@@ -17,7 +17,7 @@ use tessera_profile::{Basis, Cluster, Fragment, IdentifierView, SubscriptionView
 use tessera_store::{Log, LogError, Position, Store, Table};
 
 use crate::outbox::{OutboxRow, prefix};
-use crate::query::load_cluster;
+use crate::query::{event_at, load_cluster};
 use crate::replay::for_each_row;
 use crate::will::ids_of;
 use crate::{DeadLetter, Mentions, PipelineError, RejectId, RejectRow};
@@ -371,7 +371,17 @@ impl<L: Log, S: Store> Search<'_, L, S> {
                 parse_body(body, *entrance, &context).unwrap_or_default()
             }
         };
-        parsed.into_iter().filter_map(Result::ok)
+        let held = (0_u32..).zip(parsed).filter_map(|(index, event)| {
+            let mut event = event.ok()?;
+            // What a tracking plan strips is held all the same: the log has the event as it came.
+            if event.checked.as_ref().is_some_and(|checked| checked.has_violations())
+                && let Some(raw) = event_at(record, index)
+            {
+                event.json = Json::from_stored(raw.get().to_owned());
+            }
+            Some(event)
+        });
+        held.collect::<Vec<Event>>().into_iter()
     }
 }
 

@@ -8,6 +8,7 @@ use tessera_model::{Event, FragmentId, HashKey, Identified, Timestamp};
 use tessera_profile::{Cluster, Row, Seen, SeenPage, seen_hash};
 use tessera_store::{Key, Store, Table, Value};
 
+use crate::contracts::ContractRows;
 use crate::{PipelineError, Totals};
 
 /// Insertion-ordered, so that iteration order is the same in every replay.
@@ -36,6 +37,7 @@ pub(crate) struct View {
     pub(crate) rows: Ordered<FragmentId, Loaded<Slot>>,
     pub(crate) pages: Ordered<(FragmentId, u8), Loaded<SeenPage>>,
     pub(crate) totals: Option<Loaded<Totals>>,
+    pub(crate) contracts: ContractRows,
 }
 
 pub(crate) fn cluster_key(id: FragmentId) -> Key {
@@ -64,6 +66,14 @@ pub(crate) fn place_key(table: Table, prefix: &[u8], position: u64, index: u32) 
     key_of(table, &id)
 }
 
+/// The key of a row by name, among those of a kind.
+pub(crate) fn row_key_after(table: Table, kind: u8, name: &str) -> Key {
+    let mut id = [kind; 17];
+    let (_, hash) = id.split_at_mut(1);
+    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(hash);
+    key_of(table, &id)
+}
+
 pub(crate) fn row_key(table: Table, name: &str) -> Key {
     let mut id = [0; 16];
     blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut id);
@@ -88,6 +98,7 @@ impl View {
             wanted.extend(identified(event).map(|identified| identified.id));
         }
         view.load_rows(store, wanted)?;
+        view.contracts = ContractRows::load(store, events.clone())?;
         view.load_pages(store, events, hash_key)?;
         let before = store.load(&[totals_key()])?.into_iter().next().flatten();
         let now = match &before {

@@ -35,11 +35,13 @@ pub enum Table {
     Erasure = 10,
     /// Pairs that stewards review, and undos that were ordered.
     Review = 11,
+    /// Tracking plans: counts of violations, what was seen of events, alerts.
+    Contract = 12,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -51,9 +53,10 @@ impl Table {
         Self::Request,
         Self::Erasure,
         Self::Review,
+        Self::Contract,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 9] = [
+    pub const STATE: [Self; 10] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -63,6 +66,7 @@ impl Table {
         Self::Request,
         Self::Erasure,
         Self::Review,
+        Self::Contract,
     ];
 }
 

@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Reject(Reject),
     /// Watch events as they are accepted, rejected, denied and merged.
     Live {
-        /// Only these: accepted, rejected, denied, duplicate, merged, split, applied.
+        /// Only these: accepted, rejected, denied, duplicate, merged, split, applied, alert.
         #[arg(long, value_delimiter = ',')]
         kind: Vec<String>,
     },
@@ -211,6 +211,9 @@ pub(crate) enum Reject {
         /// Only this code: TES-I006.
         #[arg(long)]
         code: Option<String>,
+        /// Only what this tracking plan refused.
+        #[arg(long)]
+        plan: Option<String>,
         /// Most rejects to print.
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -226,13 +229,16 @@ pub(crate) enum Reject {
     /// Send rejects through the pipeline again; those accepted leave the list.
     Replay {
         /// Their ids.
-        #[arg(required_unless_present_any = ["code", "all"])]
+        #[arg(required_unless_present_any = ["code", "plan", "all"])]
         ids: Vec<String>,
         /// All of this code.
         #[arg(long, conflicts_with = "ids")]
         code: Option<String>,
+        /// All that this tracking plan refused.
+        #[arg(long, conflicts_with = "ids")]
+        plan: Option<String>,
         /// All.
-        #[arg(long, conflicts_with_all = ["ids", "code"])]
+        #[arg(long, conflicts_with_all = ["ids", "code", "plan"])]
         all: bool,
     },
 }

@@ -122,10 +122,11 @@ impl Files {
             "Field" => serde_saphyr::from_str(text).map(Document::Field),
             "Policy" => serde_saphyr::from_str(text).map(Document::Policy),
             "Controller" => serde_saphyr::from_str(text).map(Document::Controller),
+            "TrackingPlan" => serde_saphyr::from_str(text).map(Document::TrackingPlan),
             other => {
                 let at = line_of(text, "kind").unwrap_or(1) + line;
                 let hint =
-                    "kind is one of Purpose, Source, Namespace, Destination, Field, Policy, Controller";
+                    "kind is one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan";
                 return Err(format!("{}:{at}: kind `{other}` is not known\n  hint: {hint}", file.display()));
             }
         }
@@ -181,10 +182,22 @@ mod tests {
 
     #[test]
     fn documents_read_back_as_written() {
-        let text = "# one of each kind\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n---\nkind: Namespace\nname: card\n---\nkind: Destination\nname: out\ntype: jsonl\npurpose: service\nfields: [traits.*]\n---\nkind: Field\nname: traits.card\nlabels: [C2]\n---\nkind: Policy\nname: none\nlabels: [I1]\n---\nkind: Controller\nname: Shop\n";
+        let text = "# one of each kind\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n---\nkind: Namespace\nname: card\n---\nkind: Destination\nname: out\ntype: jsonl\npurpose: service\nfields: [traits.*]\n---\nkind: Field\nname: traits.card\nlabels: [C2]\n---\nkind: Policy\nname: none\nlabels: [I1]\n---\nkind: Controller\nname: Shop\n---\nkind: TrackingPlan\nname: shop\nsources: [web]\nevents:\n  Order Completed:\n    schema: {type: object, required: [id], properties: {id: {type: string, maxLength: 20}}}\n";
         let files = read_text(text).unwrap();
         let kinds: Vec<&str> = files.documents.iter().map(Document::kind).collect();
-        assert_eq!(kinds, ["Purpose", "Source", "Namespace", "Destination", "Field", "Policy", "Controller"]);
+        assert_eq!(
+            kinds,
+            [
+                "Purpose",
+                "Source",
+                "Namespace",
+                "Destination",
+                "Field",
+                "Policy",
+                "Controller",
+                "TrackingPlan"
+            ]
+        );
         let again = read_text(&write(&files.documents).unwrap()).unwrap();
         assert_eq!(files.documents, again.documents);
     }

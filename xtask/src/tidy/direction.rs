@@ -6,11 +6,12 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 17] = [
+const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("tessera-contact", &[]),
+    ("tessera-contract", &[]),
     ("tessera-iab", &[]),
     ("tessera-match", &[]),
-    ("tessera-model", &["tessera-iab", "tessera-contact"]),
+    ("tessera-model", &["tessera-iab", "tessera-contact", "tessera-contract"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
     ("tessera-rights", &["tessera-model", "tessera-policy"]),
@@ -24,6 +25,7 @@ const DIRECTIONS: [(&str, &[&str]); 17] = [
     (
         "tessera-pipeline",
         &[
+            "tessera-contract",
             "tessera-model",
             "tessera-policy",
             "tessera-identity",
@@ -36,6 +38,7 @@ const DIRECTIONS: [(&str, &[&str]); 17] = [
     (
         "tessera-server",
         &[
+            "tessera-contract",
             "tessera-model",
             "tessera-policy",
             "tessera-identity",
@@ -66,6 +69,7 @@ const DIRECTIONS: [(&str, &[&str]); 17] = [
     (
         "tessera",
         &[
+            "tessera-contract",
             "tessera-model",
             "tessera-policy",
             "tessera-identity",

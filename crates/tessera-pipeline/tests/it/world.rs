@@ -157,7 +157,7 @@ impl World {
     }
 
     pub(crate) fn rejects(&self) -> Vec<String> {
-        let rejects = list_rejects(self.store.as_ref(), None, 1000, None).unwrap();
+        let rejects = list_rejects(self.store.as_ref(), None, 1000, |_| true).unwrap();
         rejects.into_iter().map(|(_, row)| format!("{} {}", row.code, row.reason)).collect()
     }
 }

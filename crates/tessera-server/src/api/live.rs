@@ -31,16 +31,17 @@ use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::App;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const KINDS: [&str; 7] = ["accepted", "rejected", "denied", "duplicate", "merged", "split", "applied"];
+const KINDS: [&str; 8] =
+    ["accepted", "rejected", "denied", "duplicate", "merged", "split", "applied", "alert"];
 
-/// Events as they are accepted, rejected, denied; profiles as they are merged and split.
+/// Events as they are accepted, rejected, denied; profiles as they are merged and split; alerts of tracking plans.
 ///
 /// Each is `event: KIND` and `data: JSON`. An account that does not see identifiers, or not every purpose, gets counts
 /// alone: `data: {"kind":"accepted","count":12}`. The stream ends when accounts change: ask again. `event: lagged` says how many were missed.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "system",
     params(("kind" = Option<String>, Query,
-        description = "Only these: any of `accepted,rejected,denied,duplicate,merged,split,applied`")),
+        description = "Only these: any of `accepted,rejected,denied,duplicate,merged,split,applied,alert`")),
     responses(
         (status = 200, description = "A stream that does not end.", body = String, content_type = "text/event-stream"),
         (status = 400, description = "No such kind.", body = ErrorAnswer),
@@ -169,5 +170,6 @@ const fn kind(notice: &Notice) -> &'static str {
         Notice::Merged { .. } => "merged",
         Notice::Split { .. } => "split",
         Notice::Applied { .. } => "applied",
+        Notice::Alert { .. } => "alert",
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tessera_model::{PurposeName, Record, Rules};
-use tessera_pipeline::read_events;
+use tessera_pipeline::{as_planned, read_events};
 use tessera_policy::{Labels, Screen, Screened};
 use tessera_profile::{Profile, Shown};
 use tessera_store::{Log, Store};
@@ -29,6 +29,7 @@ pub(super) fn events<L: Log, S: Store>(
     let mut screens = Screens { labels: app.labels(rules), rules, viewer, made: BTreeMap::new() };
     let mut answers = Vec::new();
     for (place, record, event) in read_events(app.parts.log.as_ref(), &wanted)? {
+        let event = as_planned(rules, &app.parts.key, &record, place.index, event);
         let Record::Ingest { source, received_at, .. } = record else { continue };
         let purposes = places.iter().find(|(known, _)| *known == place).map(|(_, purposes)| *purposes);
         // Free text may name a person wherever it stands.

@@ -1,5 +1,7 @@
 //! Sending a reject again, once its cause is mended.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -96,14 +98,15 @@ fn entrance(call: &str) -> Option<Entrance> {
     ingest::PATHS.iter().map(|(_, entrance)| *entrance).find(|entrance| entrance.call() == Some(call))
 }
 
-fn accepted(parsed: &Parsed) -> Result<usize, &Reject> {
-    let events = parsed.as_ref()?;
-    match events.iter().find_map(|event| event.as_ref().err()) {
+fn accepted(parsed: &Parsed) -> Result<usize, Cow<'_, Reject>> {
+    let events = parsed.as_ref().map_err(Cow::Borrowed)?;
+    match events.iter().find_map(ingest::why_refused) {
         Some(reject) => Err(reject),
         None => Ok(events.len()),
     }
 }
 
-fn refused_again(reject: &Reject) -> ApiError {
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by value")]
+fn refused_again(reject: Cow<'_, Reject>) -> ApiError {
     ApiError::Rejected { status: StatusCode::CONFLICT, code: reject.code, reason: reject.reason.clone() }
 }

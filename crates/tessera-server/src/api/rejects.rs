@@ -91,6 +91,7 @@ pub(crate) struct RejectList {
         ("limit" = Option<usize>, Query, description = "1 to 500, 50 unless set"),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("code" = Option<String>, Query, description = "Only this code: `TES-I006`"),
+        ("plan" = Option<String>, Query, description = "Only what this tracking plan refused"),
     ),
     responses(
         (status = 200, description = "A page.", body = RejectList),
@@ -106,10 +107,18 @@ pub(crate) async fn list<L: Log, S: Store>(
     let limit = params.limit(LIST_DEFAULT, LIST_MAX)?;
     let after = params.take("after").map(|text| parse_id(&text)).transpose()?;
     let code = params.take("code").map(|text| parse_code(&text)).transpose()?;
-    params.finish("limit, after, code")?;
+    let plan = params.take("plan");
+    params.finish("limit, after, code, plan")?;
     let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
     let shared = Arc::clone(&app);
-    let found = blocking(move || Ok(list_rejects(shared.parts.store.as_ref(), after, limit, code)?)).await;
+    let found = blocking(move || {
+        let is_wanted = |row: &RejectRow| {
+            code.is_none_or(|code| code == row.code)
+                && plan.as_deref().is_none_or(|plan| row.plan() == Some(plan))
+        };
+        Ok(list_rejects(shared.parts.store.as_ref(), after, limit, is_wanted)?)
+    })
+    .await;
     drop(permit);
     let found = found?;
     let next = found.last().filter(|_| found.len() == limit).map(|(id, _)| id.to_string());
@@ -301,6 +310,9 @@ pub(crate) fn parse_id(text: &str) -> Result<RejectId, ApiError> {
 
 fn parse_code(text: &str) -> Result<RejectCode, ApiError> {
     RejectCode::parse(text).ok_or_else(|| {
-        ApiError::bad("`code` is not the code of a reject", "codes run from TES-I001 to TES-I016")
+        ApiError::bad(
+            "`code` is not the code of a reject",
+            "codes run from TES-I001 to TES-I017; TES-K001 and TES-K002 are those of tracking plans",
+        )
     })
 }

@@ -9,6 +9,8 @@ mod erase;
 mod refusal;
 mod write_key;
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -17,7 +19,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use tessera_model::{
-    Entrance, ParseContext, Record, Reject, RejectCode, RequestId, Rules, SourceName, parse_body,
+    Entrance, Event, ParseContext, Record, Reject, RejectCode, RequestId, Rules, SourceName, parse_body,
+    refusal,
 };
 use tessera_pipeline::{Parsed, Stage};
 use tessera_store::{Log, Store};
@@ -253,6 +256,14 @@ fn unpacked(head: &Head, packed: Bytes, limits: BodyLimits) -> Result<Bytes, Rej
     })
 }
 
+/// Why an event is refused, if it is: it cannot be read, or its tracking plan refuses it.
+pub(crate) fn why_refused(event: &Result<Event, Reject>) -> Option<Cow<'_, Reject>> {
+    match event {
+        Ok(event) => refusal(event).map(Cow::Owned),
+        Err(reject) => Some(Cow::Borrowed(reject)),
+    }
+}
+
 fn answer(entrance: Entrance, parsed: &Parsed) -> Result<Ingested, ApiError> {
     let refused = |reject: &Reject| ApiError::Rejected {
         status: StatusCode::BAD_REQUEST,
@@ -261,19 +272,21 @@ fn answer(entrance: Entrance, parsed: &Parsed) -> Result<Ingested, ApiError> {
     };
     let events = parsed.as_ref().map_err(refused)?;
     if entrance != Entrance::Batch
-        && let Some(Err(reject)) = events.first()
+        && let Some(reject) = events.first().and_then(why_refused)
     {
-        return Err(refused(reject));
+        return Err(refused(&reject));
     }
-    let accepted = events.iter().filter(|event| event.is_ok()).count();
-    let rejects = events.iter().enumerate().filter_map(|(index, event)| Some((index, event.as_ref().err()?)));
+    let is_taken =
+        |event: &&Result<Event, Reject>| event.as_ref().is_ok_and(|event| event.refused().is_none());
+    let accepted = events.iter().filter(is_taken).count();
+    let rejects = events.iter().enumerate().filter_map(|(index, event)| Some((index, why_refused(event)?)));
     let rejected = rejects
         .take(LISTED_MAX)
         .map(|(index, reject)| RejectedEvent {
             index,
             code: reject.code.as_str(),
-            message: reject.reason.clone(),
             hint: reject.code.hint(),
+            message: reject.into_owned().reason,
         })
         .collect();
     let rejected_count = Some(events.len() - accepted).filter(|count| *count > 0);

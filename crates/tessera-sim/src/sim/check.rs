@@ -43,7 +43,7 @@ fn check_totals(store: &impl Store, expected: &mut Expected) -> Checked {
 }
 
 fn check_rejects(store: &impl Store, expected: &Expected) -> Checked {
-    let rows = list_rejects(store, None, usize::MAX, None).map_err(Violation::of("list the rejects"))?;
+    let rows = list_rejects(store, None, usize::MAX, |_| true).map_err(Violation::of("list the rejects"))?;
     let found: BTreeMap<_, _> = rows
         .into_iter()
         .map(|(id, row)| {

@@ -116,6 +116,7 @@ impl Expected {
             | Operation::Undo { .. }
             | Operation::Redo { .. }
             | Operation::Resolve { .. }
+            | Operation::PutAlert { .. }
             | Operation::Split { .. } => {}
         }
     }

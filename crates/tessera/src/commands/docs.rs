@@ -51,7 +51,7 @@ fn settings() -> anyhow::Result<String> {
 type Described = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every field of every kind of document: a test holds it against the types.
-const WORKSPACE: [Described; 7] = [
+const WORKSPACE: [Described; 8] = [
     (
         "Purpose",
         "Why data is processed. A purpose is a promise: within a version nothing of it may be widened.",
@@ -244,6 +244,37 @@ const WORKSPACE: [Described; 7] = [
             (
                 "holidays",
                 "Days on which nobody works, besides Saturdays and Sundays: `[2026-12-25]`. The clocks of data-subject requests count them.",
+            ),
+        ],
+    ),
+    (
+        "TrackingPlan",
+        "Which events sources may send, and of what shape: a contract with those who send. [Tracking plans](../guide/tracking-plans.md) has examples.",
+        &[
+            ("name", "1 to 255 of `A-Z a-z 0-9 _ - .`."),
+            ("version", "1 unless given; marks and rejects name it."),
+            ("description", "For people."),
+            ("sources", "The sources it holds for; a source has one plan at most."),
+            (
+                "on_violation",
+                "What happens to an event that violates its schema: `pass` (goes on with a mark; default), `strip` (goes on without the properties or traits that violate, with a mark), `quarantine` (kept as a reject, to be replayed once the plan is mended), `block` (kept as a reject).",
+            ),
+            ("by_source", "The same for single sources: `{till: strip}`."),
+            (
+                "unplanned_events",
+                "What happens to a `track` whose name the plan does not have: `allow` (default), `pass`, `quarantine` or `block`.",
+            ),
+            (
+                "unplanned_properties",
+                "What happens to properties and traits that a schema does not name: `allow` (default), `pass`, `strip`, `quarantine` or `block`.",
+            ),
+            (
+                "expect",
+                "What is expected of each source's stream as a whole; whatever is not so raises an alert: `per_hour` and `per_day` (events in the last whole one: `{min: 10, max: 5000}`), `times_usual` (the last whole hour against the median of the same hour of the same weekday in four weeks: `{min: 0.5, max: 3}`), `silent_minutes` (longest time without an event), `null_share` (largest share of a day's events in which a property may be null or absent: `{coupon: 0.5}`).",
+            ),
+            (
+                "events",
+                "By event name (`Order Completed`) or call (`identify`, `group`, `page`, `screen`): `schema` (JSON Schema 2020-12 or draft 7 of its properties, or of the traits of `identify` and `group`; without references out of it or in circles, patterns without look-around), and over what the plan says `on_violation`, `unplanned_properties` and `expect`; `description`.",
             ),
         ],
     ),

@@ -10,8 +10,8 @@ use crate::output::{self, Failure};
 pub(crate) fn run(global: &Global, command: &Reject) -> anyhow::Result<()> {
     let client = client(global)?;
     match command {
-        Reject::List { code, limit, after } => {
-            let answer = page(&client, code.as_deref(), *limit, after.as_deref())?;
+        Reject::List { code, plan, limit, after } => {
+            let answer = page(&client, (code.as_deref(), plan.as_deref()), *limit, after.as_deref())?;
             if global.json {
                 return print_json(&answer);
             }
@@ -42,24 +42,35 @@ pub(crate) fn run(global: &Global, command: &Reject) -> anyhow::Result<()> {
             output::line(format_args!("payload  {}", text(&answer, "payload")));
             Ok(())
         }
-        Reject::Replay { ids, code, all } => {
-            let ids = if *all || code.is_some() { every_id(&client, code.as_deref())? } else { ids.clone() };
+        Reject::Replay { ids, code, plan, all } => {
+            let is_filtered = *all || code.is_some() || plan.is_some();
+            let filter = (code.as_deref(), plan.as_deref());
+            let ids = if is_filtered { every_id(&client, filter)? } else { ids.clone() };
             replay(&client, &ids)
         }
     }
 }
 
-fn page(client: &Client, code: Option<&str>, limit: usize, after: Option<&str>) -> anyhow::Result<Value> {
+/// Only this code, only this plan.
+type Filter<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn page(
+    client: &Client,
+    (code, plan): Filter<'_>,
+    limit: usize,
+    after: Option<&str>,
+) -> anyhow::Result<Value> {
     let mut query = vec![format!("limit={limit}")];
     query.extend(code.map(|code| format!("code={}", encode(code))));
+    query.extend(plan.map(|plan| format!("plan={}", encode(plan))));
     query.extend(after.map(|after| format!("after={}", encode(after))));
     client.get(&format!("/api/v1/rejects?{}", query.join("&")))
 }
 
-fn every_id(client: &Client, code: Option<&str>) -> anyhow::Result<Vec<String>> {
+fn every_id(client: &Client, filter: Filter<'_>) -> anyhow::Result<Vec<String>> {
     let mut ids: Vec<String> = Vec::new();
     loop {
-        let answer = page(client, code, 500, ids.last().map(String::as_str))?;
+        let answer = page(client, filter, 500, ids.last().map(String::as_str))?;
         let found = list(&answer, "rejects");
         if found.is_empty() {
             return Ok(ids);

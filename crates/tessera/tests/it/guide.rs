@@ -206,6 +206,12 @@ fn the_page_on_the_golden_record_runs_and_shows_what_the_commands_print() {
 }
 
 #[test]
+fn the_page_on_tracking_plans_runs() {
+    let mut server = Server::start();
+    run(&mut server, "tracking-plans.md");
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");

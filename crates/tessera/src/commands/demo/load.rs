@@ -51,7 +51,8 @@ impl<'a> Loader<'a> {
                 | Document::Destination(_)
                 | Document::Field(_)
                 | Document::Policy(_)
-                | Document::Controller(_) => None,
+                | Document::Controller(_)
+                | Document::TrackingPlan(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();

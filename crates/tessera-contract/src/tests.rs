@@ -1,0 +1,5 @@
+//! Plans against events: text tables, hostile schemas, and properties.
+
+mod comparing;
+mod events;
+mod hostile;
