@@ -8,6 +8,7 @@
 //! hold personal data show nothing of it in `Debug`. The tables are listed with their origin in `data/README.md`.
 
 mod address;
+mod check;
 mod codes;
 mod day;
 mod email;
@@ -21,6 +22,7 @@ mod unicode;
 mod verdict;
 
 pub use address::{Address, AddressFault, AddressParts, PostalCode, PostalCodeFault};
+pub use check::{CheckOptions, Checked, ContactKind, check, check_address};
 pub use day::{Day, DayFault, DayOrder};
 pub use email::{Email, EmailFault, MailboxRules};
 pub use name::{NameFault, NameOrder, PersonName, Script, are_nicknames, formal_names};

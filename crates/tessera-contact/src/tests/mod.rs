@@ -1,4 +1,5 @@
 mod address;
+mod check;
 mod day;
 mod email;
 mod name;

@@ -41,7 +41,7 @@ fn currencies_are_found_by_code_and_name_and_those_no_longer_tender_are_told() {
             "{text}"
         );
     }
-    for text in ["", "XXX", "EURO DOLLAR", "ZZZ"] {
+    for text in ["", "EURO DOLLAR", "ZZZ"] {
         assert_eq!(Currency::find(text), Err(CurrencyFault), "{text}");
     }
     let verdict = |text| Currency::find(text).unwrap().verdict();
