@@ -37,6 +37,7 @@ use crate::{access, api, ingest, system};
         api::destinations::dead_letters,
         api::destinations::replay,
         api::totals::show,
+        api::validate::validate,
         api::evidence::list,
         api::evidence::head,
         api::evidence::export,

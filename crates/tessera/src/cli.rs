@@ -116,6 +116,8 @@ pub(crate) enum Command {
     /// What a regulator asks for: records of processing, the policy report, who a breach touched.
     #[command(subcommand)]
     Report(crate::commands::report::Report),
+    /// Say what is known of e-mail addresses, telephone numbers, names and other contact data. Needs no server.
+    Validate(crate::commands::validate::Validate),
     /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.

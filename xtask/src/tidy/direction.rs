@@ -38,6 +38,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     (
         "tessera-server",
         &[
+            "tessera-contact",
             "tessera-contract",
             "tessera-model",
             "tessera-policy",

@@ -26,6 +26,7 @@ pub(crate) mod simulate;
 pub(crate) mod simulate_answer;
 pub(crate) mod split;
 pub(crate) mod totals;
+pub(crate) mod validate;
 pub(crate) mod why;
 pub(crate) mod workspace;
 

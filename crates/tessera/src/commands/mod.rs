@@ -15,6 +15,7 @@ mod reject;
 pub(crate) mod report;
 mod simulate;
 mod state;
+pub(crate) mod validate;
 mod workspace;
 
 use crate::cli::{Cli, Command, Global, Serve};
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sweep => erase::sweep(&global),
         Command::Evidence(command) => command.run(&global),
         Command::Report(command) => command.run(&global),
+        Command::Validate(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),

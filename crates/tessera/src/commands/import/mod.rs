@@ -15,3 +15,4 @@ mod send;
 mod tests;
 
 pub(crate) use self::options::Import;
+pub(crate) use self::rows::{CsvRows, Trouble, decode, unpack};

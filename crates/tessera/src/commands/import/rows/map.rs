@@ -59,12 +59,7 @@ struct Place {
 impl Place {
     fn cell<'a>(&self, cells: Cells<'a>) -> Cell<'a> {
         match cells {
-            Cells::Text { text, ends } => {
-                let start =
-                    self.index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-                let end = ends.get(self.index).copied();
-                end.and_then(|end| text.get(start..end)).map_or(Cell::Missing, Cell::Text)
-            }
+            Cells::Text { .. } => cells.text_at(self.index).map_or(Cell::Missing, Cell::Text),
             Cells::Json(raw) => match self.member(raw) {
                 None => Cell::Missing,
                 Some(raw) => {

@@ -80,6 +80,15 @@ pub(crate) enum Cells<'a> {
     Json(&'a RawValue),
 }
 
+impl<'a> Cells<'a> {
+    /// The text of a cell by its place, from 0; none in a JSON object.
+    pub(crate) fn text_at(self, index: usize) -> Option<&'a str> {
+        let Cells::Text { text, ends } = self else { return None };
+        let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        text.get(start..*ends.get(index)?)
+    }
+}
+
 /// A cell of a row.
 #[derive(Clone, Copy)]
 pub(crate) enum Cell<'a> {
