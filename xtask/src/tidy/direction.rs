@@ -70,6 +70,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     (
         "tessera",
         &[
+            "tessera-contact",
             "tessera-contract",
             "tessera-model",
             "tessera-policy",
