@@ -47,6 +47,11 @@ impl Evidence {
         (*strength, Reverse(*score), *at, message, source, *received_at, word.as_deref())
     }
 
+    /// Whether both ends stood on one event, as against somebody's having thought so.
+    pub(crate) fn is_sight(&self) -> bool {
+        matches!(self.strength, Strength::Declared | Strength::Deterministic)
+    }
+
     fn arrival(&self) -> (Timestamp, Timestamp, &MessageKey) {
         (self.received_at, self.at, &self.message)
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tessera_model::{FragmentId, Identified, Identifier, Namespace, Timestamp};
+use tessera_model::{FragmentId, Identified, Identifier, IdentifierForm, Namespace, Timestamp};
 
 use crate::evidence::Overruled;
-use crate::{Evidence, Judgement, Undone};
+use crate::{Evidence, Judgement, Refusal, Stub, Undone};
 
 /// Most identifiers that one cluster may hold (Segment's own limit for a profile is 1,000). Beyond it new evidence
 /// is not recorded: an identifier shared by so many says nothing.
@@ -19,7 +19,12 @@ pub struct Node {
     pub id: FragmentId,
     /// Its namespace.
     pub namespace: Namespace,
+    form: IdentifierForm,
     value: Box<str>,
+    /// It stands with too many people to say who one is.
+    pub(crate) is_shared: bool,
+    /// Other clusters hold evidence that names it.
+    pub(crate) is_elsewhere: bool,
     /// The profile it belongs to, named by the least index among its nodes.
     pub(crate) component: u16,
 }
@@ -28,7 +33,21 @@ impl Node {
     /// The identifier itself.
     #[must_use]
     pub fn identifier(&self) -> Identifier {
-        Identifier::from_stored(self.namespace.clone(), &self.value)
+        Identifier::from_stored(self.namespace.clone(), self.form, &self.value)
+    }
+
+    /// Whether it stands with too many people to say who one is.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Learns the clear form of a value that was known by its hash only.
+    fn learn(&mut self, identifier: &Identifier) {
+        if self.form == IdentifierForm::Hashed && identifier.form() == IdentifierForm::Clear {
+            self.form = IdentifierForm::Clear;
+            self.value = identifier.value().into();
+        }
     }
 }
 
@@ -38,7 +57,7 @@ impl Node {
 pub enum Linked {
     /// Its two ends are one profile.
     Yes,
-    /// A limit, or a person's word that they are two people, stood against it.
+    /// A rule, or a person's word that they are two people, stood against it: see [`Edge::refusal`].
     Refused,
     /// A split took it away.
     Cut,
@@ -55,6 +74,7 @@ pub struct Edge {
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) cut_at: Option<Timestamp>,
     pub(crate) linked: Linked,
+    pub(crate) refusal: Option<Refusal>,
 }
 
 impl Edge {
@@ -76,6 +96,12 @@ impl Edge {
         self.linked
     }
 
+    /// What stood against it, if it was refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
     /// When a split cut it.
     #[must_use]
     pub fn cut_at(&self) -> Option<Timestamp> {
@@ -94,6 +120,8 @@ pub struct Graph {
     pub(crate) overruled: BTreeSet<Overruled>,
     /// What undos took away.
     pub(crate) undone: BTreeSet<Undone>,
+    /// Evidence that names shared identifiers whose own cluster is another.
+    pub(crate) stubs: Vec<Stub>,
 }
 
 impl Graph {
@@ -115,18 +143,24 @@ impl Graph {
         self.nodes.iter().position(|node| node.id == id)
     }
 
-    /// Adds an identifier, on its own. Returns its index; one that is there already stays as it is.
+    /// Adds an identifier, on its own. Returns its index; one that is there already stays as it is, but that a clear
+    /// value takes the place of its hash.
     pub fn insert(&mut self, identified: &Identified) -> usize {
         if let Some(at) = self.find(identified.id) {
+            self.nodes.get_mut(at).into_iter().for_each(|node| node.learn(&identified.identifier));
             return at;
         }
         let at = self.nodes.len();
         self.nodes.push(Node {
             id: identified.id,
             namespace: identified.identifier.namespace().clone(),
+            form: identified.identifier.form(),
             value: identified.identifier.value().into(),
+            is_shared: false,
+            is_elsewhere: false,
             component: index(at),
         });
+        self.settle_stubs();
         at
     }
 
@@ -147,6 +181,11 @@ impl Graph {
         }
         self.overruled.extend(other.overruled);
         self.undone.extend(other.undone);
+        self.stubs.extend(other.stubs.into_iter().map(|mut stub| {
+            stub.node += shift;
+            stub
+        }));
+        self.settle_stubs();
     }
 
     /// The indices of the nodes that are one profile with `node`, in order.
@@ -191,6 +230,13 @@ impl Graph {
                 true
             }
             (None, _) | (_, None) => false,
+        });
+        self.stubs.retain_mut(|stub| match place(stub.node) {
+            Some(at) => {
+                stub.node = at;
+                !gone.contains(&stub.id)
+            }
+            None => false,
         });
         let is_here = |(x, y): &(FragmentId, FragmentId)| !gone.contains(x) && !gone.contains(y);
         self.judged.retain(|pair, _| is_here(pair));

@@ -7,7 +7,7 @@ use tessera_model::{FragmentId, Selector, Strength, Timestamp, UndoId, Verdict};
 
 use crate::evidence::{Overruled, remember};
 use crate::graph::index;
-use crate::{Edge, Evidence, Graph, Judgement, Linked, Undone, Word};
+use crate::{Edge, Evidence, Graph, Judgement, Linked, Stub, Undone, Word};
 
 type Pair = (FragmentId, FragmentId);
 
@@ -48,7 +48,17 @@ impl Graph {
         self.is_heard(self.pair(edge), edge.cut_at, evidence)
     }
 
-    fn is_heard(&self, pair: Pair, cut_at: Option<Timestamp>, evidence: &Evidence) -> bool {
+    /// Whether a word of a stub counts.
+    #[must_use]
+    pub fn counts_in_stub(&self, stub: &Stub, evidence: &Evidence) -> bool {
+        self.is_heard(self.stub_pair(stub), None, evidence)
+    }
+
+    pub(crate) fn stub_pair(&self, stub: &Stub) -> Pair {
+        ordered(self.nodes.get(stub.node()).map(|node| node.id).unwrap_or_default(), stub.id)
+    }
+
+    pub(crate) fn is_heard(&self, pair: Pair, cut_at: Option<Timestamp>, evidence: &Evidence) -> bool {
         let is_manual = evidence.strength == Strength::Manual;
         let is_cut = cut_at.is_some_and(|at| !(is_manual && evidence.received_at > at));
         let is_taken_back = is_manual
@@ -91,20 +101,37 @@ impl Graph {
             self.overrule((usize::from(a), usize::from(b)), evidence.received_at);
         }
         let Some(place) = self.edges.iter().position(|edge| (edge.a, edge.b) == (a, b)) else {
-            self.edges.push(Edge { a, b, evidence: vec![evidence], cut_at: None, linked: Linked::Refused });
+            let linked = Linked::Refused;
+            self.edges.push(Edge { a, b, evidence: vec![evidence], cut_at: None, linked, refusal: None });
             return true;
         };
         let Some(edge) = self.edges.get_mut(place) else { return false };
         let (mut words, cut_at) = (std::mem::take(&mut edge.evidence), edge.cut_at);
         let pair = self.edges.get(place).map(|edge| self.pair(edge)).unwrap_or_default();
-        let is_heard = |word: &Evidence| self.is_heard(pair, cut_at, word);
-        let before = words.iter().find(|word| is_heard(word)).cloned();
-        remember(&mut words, evidence, is_heard);
-        let is_news = before.as_ref() != words.iter().find(|word| is_heard(word));
+        let is_news = self.learn(pair, cut_at, &mut words, evidence);
         if let Some(edge) = self.edges.get_mut(place) {
             edge.evidence = words;
         }
         is_news
+    }
+
+    /// Adds a word to those on a pair. Returns whether anything changes that [`Graph::resolve`] asks of them.
+    pub(crate) fn learn(
+        &self,
+        pair: Pair,
+        cut_at: Option<Timestamp>,
+        words: &mut Vec<Evidence>,
+        new: Evidence,
+    ) -> bool {
+        let is_heard = |word: &Evidence| self.is_heard(pair, cut_at, word);
+        let gist = |words: &[Evidence]| {
+            let heard = || words.iter().filter(|word| is_heard(word));
+            let first_at = heard().map(|word| word.at).min();
+            (heard().next().cloned(), first_at, heard().any(Evidence::is_sight))
+        };
+        let before = gist(words);
+        remember(words, new, is_heard);
+        before != gist(words)
     }
 
     /// A steward says that two profiles are one: what was said before of any two identifiers of theirs gives way.
@@ -171,7 +198,11 @@ impl Graph {
             let mut words = edge.evidence.iter();
             words.any(|word| undone.takes(pair, word) && self.is_heard(pair, edge.cut_at, word))
         };
-        self.edges.iter().any(is_meant)
+        let is_meant_in_stub = |stub: &Stub| {
+            let pair = self.stub_pair(stub);
+            stub.evidence.iter().any(|word| undone.takes(pair, word) && self.is_heard(pair, None, word))
+        };
+        self.edges.iter().any(is_meant) || self.stubs.iter().any(is_meant_in_stub)
     }
 
     /// Evidence counts no more, now and when it comes again. Returns whether any did: if so, [`Graph::resolve`] must

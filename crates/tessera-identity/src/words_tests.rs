@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use tessera_model::{
-    FragmentId, HashKey, Identified, MessageId, MessageKey, Namespace, NamespaceRules, Selector, SourceName,
-    Strength, Timestamp, UndoId, Verdict,
+    FragmentId, HashKey, Identified, MessageId, MessageKey, NamespaceRules, Selector, SourceName, Strength,
+    Timestamp, UndoId, Verdict,
 };
 
 use crate::{Edge, Evidence, Graph, Judgement, Linked, Undone};
@@ -41,8 +41,8 @@ fn word() -> crate::Word {
     crate::Word { by: "steward".into(), reason: "two people".into() }
 }
 
-fn limit(namespace: &Namespace) -> u16 {
-    RULES.limit(namespace)
+fn unseen(_: usize) -> Timestamp {
+    Timestamp::MAX
 }
 
 fn graph(edges: &[(&str, &str, i64)]) -> Graph {
@@ -50,7 +50,7 @@ fn graph(edges: &[(&str, &str, i64)]) -> Graph {
     for (a, b, at) in edges {
         add(&mut graph, a, b, *at, Strength::Deterministic);
     }
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     graph
 }
 
@@ -100,7 +100,7 @@ fn of_many_words_those_are_kept_that_must_be_known_when_some_are_taken_away() {
     for (from, to, counts) in [(0, 104, true), (100, 200, false), (101, 200, true), (0, 105, false)] {
         let mut graph = graph.clone();
         assert!(graph.undo(undone(span("web", from, to), 300)));
-        graph.resolve(limit);
+        graph.resolve(&RULES, unseen);
         assert_eq!(graph.is_same(0, 1), counts, "{from} to {to}");
     }
 }
@@ -112,15 +112,15 @@ fn what_was_undone_comes_back_neither_by_repeats_nor_by_late_arrivals_but_by_tak
     assert!(graph.undo(undone(Selector::Event { message }, 6)));
     assert!(!graph.undo(undone(span("web", 0, 4), 6)), "nothing is meant");
     graph.link(0, 1, said(5, 9, "web"));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1"], &["a:t"]]);
     assert_eq!(graph.edges()[0].linked(), Linked::Undone);
     assert!(graph.redo(UndoId(7)) && !graph.redo(UndoId(7)));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t"]]);
     assert!(graph.undo(undone(span("web", 0, 6), 6)));
     graph.link(0, 1, said(5, 9, "web"));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1"], &["a:t"]]);
     assert!(graph.link(0, 1, said(6, 9, "web")), "another event, after the span");
 }
@@ -132,25 +132,25 @@ fn the_last_word_of_a_steward_counts_and_limits_do_not_bind_it() {
     let judge = |graph: &mut Graph, verdict, at| {
         let at = Timestamp::from_millis(at);
         graph.judge(ids[1], ids[0], Judgement { verdict, at, word: word() });
-        graph.resolve(limit);
+        graph.resolve(&RULES, unseen);
     };
     add(&mut graph, "u:1", "u:2", 10, Strength::Probable);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t"], &["u:2", "a:s"]]);
     add(&mut graph, "u:1", "u:2", 20, Strength::Manual);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t", "u:2", "a:s"]]);
     judge(&mut graph, Verdict::Unsure, 30);
     check(&graph, &[&["u:1", "a:t"], &["u:2", "a:s"]]);
     judge(&mut graph, Verdict::Different, 40);
     add(&mut graph, "u:1", "u:2", 41, Strength::Declared);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t"], &["u:2", "a:s"]]);
     add(&mut graph, "a:t", "a:s", 51, Strength::Manual);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t", "u:2", "a:s"]]);
     assert!(graph.undo(undone(Selector::Edge { a: identified("a:s").id, b: identified("a:t").id }, 60)));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "a:t"], &["u:2", "a:s"]]);
 }
 
@@ -160,13 +160,13 @@ fn a_steward_may_merge_again_what_a_split_took_apart() {
     let away = BTreeSet::from([identified("a:t").id]);
     assert!(graph.split(0, &away, Timestamp::from_millis(5), word()));
     add(&mut graph, "u:1", "a:t", 6, Strength::Deterministic);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x"], &["a:t"]]);
     add(&mut graph, "e:x", "a:t", 7, Strength::Manual);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x", "a:t"]]);
     assert!(graph.split(0, &away, Timestamp::from_millis(8), word()));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x"], &["a:t"]]);
 }
 
@@ -175,10 +175,10 @@ fn a_steward_who_merges_somebody_else_does_not_take_back_that_two_are_two() {
     let mut graph = graph(&[("u:1", "a:t", 1), ("u:1", "e:x", 2)]);
     let away = BTreeSet::from([identified("a:t").id]);
     assert!(graph.split(0, &away, Timestamp::from_millis(5), word()));
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     add(&mut graph, "u:1", "e:z", 7, Strength::Manual);
     add(&mut graph, "e:z", "a:t", 8, Strength::Deterministic);
-    graph.resolve(limit);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x", "e:z"], &["a:t"]]);
 }
 
@@ -265,13 +265,13 @@ proptest! {
             (_, Some(_)) => Selector::Edge { a, b },
         };
         undoing.undo(undone(selector, 30));
-        undoing.resolve(limit);
-        never.resolve(limit);
+        undoing.resolve(&RULES, unseen);
+        never.resolve(&RULES, unseen);
         prop_assert_eq!(stands(&undoing), stands(&never));
         undoing.redo(UndoId(7));
-        undoing.resolve(limit);
+        undoing.resolve(&RULES, unseen);
         let mut whole = whole;
-        whole.resolve(limit);
+        whole.resolve(&RULES, unseen);
         prop_assert_eq!(stands(&undoing), stands(&whole));
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationName, FieldPath, Label, Namespace, Normalise, PurposeName, SourceName, Survivorship, Timestamp,
+    DestinationName, FieldPath, IdentityDocument, Label, Namespace, Normalise, PurposeName, SharedAfter,
+    SourceName, Survivorship, Timestamp, Window,
 };
 
 /// The six legal bases of GDPR Art. 6(1).
@@ -261,6 +262,14 @@ pub struct NamespaceDocument {
     /// Most identifiers of it in one profile.
     #[serde(default = "five")]
     pub limit: u16,
+    /// In what time the limit counts: `ever`, or any `daily`, `weekly`, `monthly` or `annually` span, by when each
+    /// identifier was first seen.
+    #[serde(default, skip_serializing_if = "Window::is_ever")]
+    pub window: Window,
+    /// With how many people a value may stand, by identifiers at least as strong; with more it is shared, and holds no two
+    /// people together. A number, or `never`.
+    #[serde(default)]
+    pub shared_after: SharedAfter,
     /// How values are normalised.
     #[serde(default)]
     pub normalise: Normalise,
@@ -270,6 +279,9 @@ pub struct NamespaceDocument {
     /// Regular expressions of values that say nothing, besides the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<String>,
+    /// Values that say nothing, as they are: `test@test.com`. Their hashes say nothing either.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub blocked_values: BTreeSet<String>,
 }
 
 const fn hundred() -> u16 {
@@ -290,9 +302,12 @@ impl NamespaceDocument {
                 name: Namespace::parse(name).ok()?,
                 priority,
                 limit,
+                window: Window::Ever,
+                shared_after: SharedAfter::default(),
                 normalise,
                 from: from.iter().map(|path| (*path).to_owned()).collect(),
                 blocked: Vec::new(),
+                blocked_values: BTreeSet::new(),
             })
         };
         [
@@ -436,6 +451,8 @@ pub enum Document {
     Controller(ControllerDocument),
     /// `kind: TrackingPlan`.
     TrackingPlan(TrackingPlanDocument),
+    /// `kind: Identity`.
+    Identity(IdentityDocument),
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -453,9 +470,10 @@ impl<'de> Deserialize<'de> for Document {
             "Policy" => serde_json::from_value(value).map(Self::Policy),
             "Controller" => serde_json::from_value(value).map(Self::Controller),
             "TrackingPlan" => serde_json::from_value(value).map(Self::TrackingPlan),
+            "Identity" => serde_json::from_value(value).map(Self::Identity),
             other => {
                 return Err(D::Error::custom(format!(
-                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan"
+                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity"
                 )));
             }
         }
@@ -476,6 +494,7 @@ impl Document {
             Self::Policy(_) => "Policy",
             Self::Controller(_) => "Controller",
             Self::TrackingPlan(_) => "TrackingPlan",
+            Self::Identity(_) => "Identity",
         }
     }
 
@@ -491,6 +510,7 @@ impl Document {
             Self::Policy(document) => &document.name,
             Self::Controller(document) => &document.name,
             Self::TrackingPlan(document) => &document.name,
+            Self::Identity(document) => &document.name,
         }
     }
 }

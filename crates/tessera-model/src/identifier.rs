@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::names::parse_text;
-use crate::{IDENTIFIER_BYTES_MAX, Normalise};
+use crate::{IDENTIFIER_BYTES_MAX, Normalise, hashed};
 
 /// A kind of identifier: `user_id`, `email`, `anonymous_id`. Invariant: 1..=64 of `a-z 0-9 _`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,12 +97,25 @@ impl<'de> Deserialize<'de> for Namespace {
     }
 }
 
+/// How the value of an identifier stands for the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentifierForm {
+    /// It is the address, in a namespace whose values nobody hashes.
+    Exact,
+    /// It is the address; its SHA-256 would be the same identifier.
+    Clear,
+    /// It is the SHA-256 of the address, as 64 lower-case hexadecimal digits.
+    Hashed,
+}
+
 /// A person's address in one namespace. Invariant: normalised, 1..=255 bytes, no control characters.
 ///
 /// Personal data: `Debug` shows the namespace only and there is no `Display`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier {
     namespace: Namespace,
+    form: IdentifierForm,
     value: Box<str>,
 }
 
@@ -124,19 +137,43 @@ impl Identifier {
         if let Some(c) = value.chars().find(|c| c.is_control()) {
             return Err(IdentifierError::Control { namespace: name(), code: u32::from(c) });
         }
+        if normalise.is_hashable()
+            && let Some(hex) = hashed::read(value)
+        {
+            let (namespace, form) = (namespace.clone(), IdentifierForm::Hashed);
+            return Ok(Self { namespace, form, value: hex.into() });
+        }
         let value = normalise
             .apply(value)
             .ok_or_else(|| IdentifierError::Shape { namespace: name(), wanted: normalise.wanted() })?;
         if value.len() > IDENTIFIER_BYTES_MAX {
             return Err(IdentifierError::TooLong { namespace: name(), bytes: value.len() });
         }
-        Ok(Self { namespace: namespace.clone(), value: value.into() })
+        let form = if normalise.is_hashable() { IdentifierForm::Clear } else { IdentifierForm::Exact };
+        Ok(Self { namespace: namespace.clone(), form, value: value.into() })
     }
 
     /// An identifier read back from a store, where it was put normalised.
     #[must_use]
-    pub fn from_stored(namespace: Namespace, value: &str) -> Self {
-        Self { namespace, value: value.into() }
+    pub fn from_stored(namespace: Namespace, form: IdentifierForm, value: &str) -> Self {
+        Self { namespace, form, value: value.into() }
+    }
+
+    /// How the value stands for the address.
+    #[must_use]
+    pub fn form(&self) -> IdentifierForm {
+        self.form
+    }
+
+    /// Every way in which a text may hold it: its value, and the hashes of that.
+    #[must_use]
+    pub fn spellings(&self) -> Vec<String> {
+        let mut found = match self.form {
+            IdentifierForm::Exact | IdentifierForm::Hashed => Vec::new(),
+            IdentifierForm::Clear => hashed::spellings(&self.value),
+        };
+        found.push(self.value.to_string());
+        found
     }
 
     /// The namespace.
@@ -196,7 +233,8 @@ impl fmt::Debug for HashKey {
 }
 
 /// Names the fragment of one owner identifier: a keyed 128-bit hash of (namespace, normalised value), so that
-/// anyone with the key computes it without a look-up. Written as 32 hexadecimal digits.
+/// anyone with the key computes it without a look-up. Of an e-mail address or a telephone number the SHA-256 of the value
+/// takes its place, so that a hash and its clear form are one fragment. Written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct FragmentId(pub [u8; 16]);
 
@@ -204,7 +242,16 @@ impl FragmentId {
     /// The id of `identifier`'s fragment.
     #[must_use]
     pub fn of(key: &HashKey, identifier: &Identifier) -> Self {
-        Self(key.hash128(&[identifier.namespace.as_str().as_bytes(), identifier.value.as_bytes()]))
+        let namespace = identifier.namespace.as_str().as_bytes();
+        let digest = match identifier.form {
+            IdentifierForm::Exact => None,
+            IdentifierForm::Clear => Some(hashed::digest(&identifier.value)),
+            IdentifierForm::Hashed => hashed::bytes(&identifier.value),
+        };
+        match digest {
+            Some(digest) => Self(key.hash128(&[namespace, &digest])),
+            None => Self(key.hash128(&[namespace, identifier.value.as_bytes()])),
+        }
     }
 }
 

@@ -8,7 +8,9 @@ mod consent;
 mod document;
 mod erased;
 mod event;
+mod hashed;
 mod identifier;
+mod identity;
 mod json;
 mod label;
 mod limits;
@@ -38,13 +40,15 @@ pub use document::{
 };
 pub use erased::{Erasing, erase_events, find_values, is_erased, pad_operation};
 pub use event::{Call, Event, Identified, Trait};
-pub use identifier::{FragmentId, HashKey, Identifier, IdentifierError, Namespace};
+pub use hashed::HASHED_SUFFIX;
+pub use identifier::{FragmentId, HashKey, Identifier, IdentifierError, IdentifierForm, Namespace};
+pub use identity::{IdentityDocument, IdentityStrategy, SharedAfter, Window};
 pub use json::{Json, Shape, ShapeError, pick, pick_path, raw_at};
 pub use label::{FieldPath, Label, LabelSet};
 pub use limits::*;
 pub use message_key::MessageKey;
 pub use names::{DestinationName, EventName, MessageId, NameError, PurposeName, SourceName};
-pub use namespace::{NamespaceRules, Normalise, PreparedNamespace};
+pub use namespace::{NamespaceLimits, NamespaceRules, Normalise, PreparedNamespace};
 pub use parse::{BIRTHDAY_TRAITS, Entrance, ParseContext, parse_body};
 pub use parse_contract::refusal;
 pub use purpose::{

@@ -4,12 +4,15 @@
 //! values `^[0-]*$`, `-1`, `null`, `anonymous`; limit 1 for `user_id` and 5 for others).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 
-use crate::{FragmentId, HashKey, Identified, Identifier, IdentifierError, Namespace, NamespaceDocument};
+use crate::{
+    FragmentId, HASHED_SUFFIX, HashKey, Identified, Identifier, IdentifierError, IdentityDocument,
+    IdentityStrategy, Namespace, NamespaceDocument, SharedAfter, Window, identity,
+};
 
 /// How a value is brought to the one form in which equal means the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,6 +41,15 @@ impl Normalise {
                 ok.then(|| lowercase(value))
             }
             Self::Phone => phone(value).map(Cow::Owned),
+        }
+    }
+
+    /// Whether advertising platforms send hashes of such values.
+    #[must_use]
+    pub const fn is_hashable(self) -> bool {
+        match self {
+            Self::Email | Self::Phone => true,
+            Self::Exact | Self::Lowercase => false,
         }
     }
 
@@ -80,13 +92,35 @@ pub struct PreparedNamespace {
     pub priority: u16,
     /// Most identifiers of it that one profile may have.
     pub limit: u16,
+    /// In what time the limit counts.
+    pub window: Window,
+    /// With how many people a value may stand before it is shared.
+    pub shared_after: SharedAfter,
     /// How values are normalised.
     pub normalise: Normalise,
     /// Where events carry it, beyond `userId`, `anonymousId` and `context.externalIds`: paths such as
-    /// `["traits", "email"]`.
+    /// `["traits", "email"]`, and of hashes `["traits", "email_sha256"]`.
     pub paths: Vec<Vec<String>>,
     blocked: RegexSet,
+    /// Of [`NamespaceDocument::blocked_values`], as identifiers would hold them.
+    blocked_values: BTreeSet<String>,
     rank: u16,
+    is_anonymous: bool,
+}
+
+/// What a namespace says of who is one person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceLimits {
+    /// Most identifiers of one profile ...
+    pub limit: u16,
+    /// ... within this time.
+    pub window: Window,
+    /// With how many people a value may stand before it is shared.
+    pub shared_after: SharedAfter,
+    /// Position among the workspace's namespaces, 0 the strongest.
+    pub rank: u16,
+    /// Whether it names a device and no person.
+    pub is_anonymous: bool,
 }
 
 /// All namespaces of a workspace, strongest first.
@@ -97,6 +131,7 @@ pub struct NamespaceRules {
     user_id: u16,
     anonymous_id: u16,
     account_id: Namespace,
+    strategy: IdentityStrategy,
 }
 
 /// Values that say nothing, whatever the namespace. Reference: Segment Unify's defaults, and the values that
@@ -131,12 +166,16 @@ impl NamespaceRules {
             let blocked =
                 RegexSet::new(patterns).map_err(|e| (document.name.clone(), format!("blocked: {e}")))?;
             ordered.push(PreparedNamespace {
-                name: document.name,
+                is_anonymous: identity::anonymous_id().contains(&document.name),
                 priority: document.priority,
                 limit: document.limit,
+                window: document.window,
+                shared_after: document.shared_after,
                 normalise: document.normalise,
-                paths: document.from.iter().map(|p| p.split('.').map(str::to_owned).collect()).collect(),
+                paths: paths(&document),
                 blocked,
+                blocked_values: blocked_values(&document),
+                name: document.name,
                 rank: 0,
             });
         }
@@ -152,7 +191,24 @@ impl NamespaceRules {
         let (user_id, anonymous_id) = (find("user_id"), find("anonymous_id"));
         let account_id =
             Namespace::parse(Self::ACCOUNT).map_err(|e| (ordered_name(&ordered), e.to_string()))?;
-        Ok(Self { ordered, by_name, user_id, anonymous_id, account_id })
+        let strategy = IdentityStrategy::default();
+        Ok(Self { ordered, by_name, user_id, anonymous_id, account_id, strategy })
+    }
+
+    /// These namespaces, with what the workspace's `Identity` document says.
+    #[must_use]
+    pub fn with_identity(mut self, identity: &IdentityDocument) -> Self {
+        self.strategy = identity.strategy;
+        for namespace in &mut self.ordered {
+            namespace.is_anonymous = identity.anonymous.contains(&namespace.name);
+        }
+        self
+    }
+
+    /// How anonymous identifiers meet known ones.
+    #[must_use]
+    pub fn strategy(&self) -> IdentityStrategy {
+        self.strategy
     }
 
     /// Strongest first.
@@ -161,10 +217,19 @@ impl NamespaceRules {
         &self.ordered
     }
 
-    /// The namespace of that name.
+    /// The namespace of that name; `email_sha256` is `email`.
     #[must_use]
     pub fn get(&self, name: &Namespace) -> Option<&PreparedNamespace> {
-        self.by_name.get(name).and_then(|rank| self.ordered.get(usize::from(*rank)))
+        match self.by_name.get(name) {
+            Some(rank) => self.ordered.get(usize::from(*rank)),
+            None => self.hashed(name.as_str()),
+        }
+    }
+
+    /// The namespace whose hashes are called so.
+    fn hashed(&self, name: &str) -> Option<&PreparedNamespace> {
+        let clear = name.strip_suffix(HASHED_SUFFIX)?;
+        self.find(clear).filter(|namespace| namespace.normalise.is_hashable())
     }
 
     /// The namespace of that text.
@@ -195,10 +260,25 @@ impl NamespaceRules {
         Ok(Identified { identifier, id, rank: u16::MAX })
     }
 
-    /// The most identifiers of `namespace` that a profile may have (5 for one that is no longer declared).
+    /// What is said of a namespace (5 ever, for one that is no longer declared).
     #[must_use]
-    pub fn limit(&self, namespace: &Namespace) -> u16 {
-        self.get(namespace).map_or(5, |prepared| prepared.limit)
+    pub fn limits(&self, namespace: &Namespace) -> NamespaceLimits {
+        match self.get(namespace) {
+            Some(prepared) => NamespaceLimits {
+                limit: prepared.limit,
+                window: prepared.window,
+                shared_after: prepared.shared_after,
+                rank: prepared.rank,
+                is_anonymous: prepared.is_anonymous,
+            },
+            None => NamespaceLimits {
+                limit: 5,
+                window: Window::Ever,
+                shared_after: SharedAfter::default(),
+                rank: u16::MAX,
+                is_anonymous: false,
+            },
+        }
     }
 
     /// Reads `namespace:value` as people write it on the command line and in URLs, accounts included.
@@ -208,9 +288,26 @@ impl NamespaceRules {
     pub fn parse_reference(&self, text: &str) -> Result<Identifier, IdentifierError> {
         let (name, value) = text.split_once(':').ok_or(IdentifierError::NoColon)?;
         let name = Namespace::parse(name)?;
-        let normalise = self.get(&name).map_or(Normalise::Exact, |prepared| prepared.normalise);
-        Identifier::parse(&name, normalise, value)
+        match self.get(&name) {
+            Some(prepared) => Identifier::parse(&prepared.name, prepared.normalise, value),
+            None => Identifier::parse(&name, Normalise::Exact, value),
+        }
     }
+}
+
+/// The paths of a namespace, and those of its hashes.
+fn paths(document: &NamespaceDocument) -> Vec<Vec<String>> {
+    let is_hashable = document.normalise.is_hashable();
+    let hashed = document.from.iter().filter(|_| is_hashable).map(|path| format!("{path}{HASHED_SUFFIX}"));
+    let all = document.from.iter().cloned().chain(hashed);
+    all.map(|path| path.split('.').map(str::to_owned).collect()).collect()
+}
+
+/// Exact values that say nothing, as their identifiers would hold them, and hashed.
+fn blocked_values(document: &NamespaceDocument) -> BTreeSet<String> {
+    let read = |value: &String| Identifier::parse(&document.name, document.normalise, value).ok();
+    let known = document.blocked_values.iter().filter_map(read);
+    known.flat_map(|identifier| identifier.spellings()).collect()
 }
 
 fn ordered_name(ordered: &[PreparedNamespace]) -> Namespace {
@@ -236,6 +333,9 @@ impl PreparedNamespace {
             return Ok(None);
         }
         let identifier = Identifier::parse(&self.name, self.normalise, trimmed)?;
+        if self.blocked_values.contains(identifier.value()) {
+            return Ok(None);
+        }
         let id = FragmentId::of(key, &identifier);
         Ok(Some(Identified { identifier, id, rank: self.rank }))
     }
@@ -244,6 +344,7 @@ impl PreparedNamespace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::IdentifierForm;
 
     fn rules() -> NamespaceRules {
         NamespaceRules::new([]).unwrap()
@@ -292,6 +393,47 @@ mod tests {
         let user = rules.find("user_id").unwrap();
         let id = |value| user.identify(&key, value).unwrap().unwrap().id;
         assert_ne!(id("A"), id("a"), "user ids are exact");
+    }
+
+    #[test]
+    fn a_hash_is_the_same_fragment_as_its_clear_form_however_it_is_written() {
+        let key = HashKey::new([7; 32]);
+        let rules = rules();
+        for (name, clear) in [("email", " Ada@X.org"), ("phone", "+49 30 123456")] {
+            let namespace = rules.find(name).unwrap();
+            let id = |value: &str| namespace.identify(&key, value).unwrap().unwrap();
+            let known = id(clear);
+            assert_eq!(known.identifier.form(), IdentifierForm::Clear);
+            let spellings = known.identifier.spellings();
+            for hash in spellings.iter().take(2).flat_map(|hash| [hash.clone(), format!(" {hash} ")]) {
+                let hashed = id(&hash);
+                assert_eq!((hashed.id, hashed.identifier.form()), (known.id, IdentifierForm::Hashed));
+                assert_eq!(hashed.identifier.value(), spellings[0]);
+                let reference = rules.parse_reference(&format!("{name}_sha256:{hash}")).unwrap();
+                assert_eq!(FragmentId::of(&key, &reference), known.id);
+            }
+            assert_eq!(id(&spellings[0].to_uppercase()).id, known.id);
+        }
+        let user = rules.find("user_id").unwrap();
+        let id = user.identify(&key, &"a".repeat(64)).unwrap().unwrap();
+        assert_eq!(id.identifier.form(), IdentifierForm::Exact, "a user id may look as it likes");
+    }
+
+    #[test]
+    fn exact_values_are_blocked_as_they_are_written_and_hashed() {
+        let key = HashKey::new([7; 32]);
+        let mut email = NamespaceDocument::built_in().remove(1);
+        email.blocked_values = ["Test@Test.com".to_owned()].into();
+        let rules = NamespaceRules::new([&email]).unwrap();
+        let email = rules.find("email").unwrap();
+        for value in [
+            "test@test.com",
+            "TEST@test.com ",
+            "f660ab912ec121d1b1e928a0bb4bc61b15f5ad44d5efdc4e1c92a25e99b8e44a",
+        ] {
+            assert_eq!(email.identify(&key, value), Ok(None), "{value}");
+        }
+        assert!(email.identify(&key, "protest@test.com").unwrap().is_some());
     }
 
     #[test]

@@ -13,9 +13,9 @@ use crate::event::{Call, Event, Identified, Trait};
 use crate::parse_consent::Statements;
 use crate::{
     BATCH_EVENTS_MAX, Birthday, EVENT_BYTES_MAX, EVENT_IDENTIFIERS_MAX, EventName, FUTURE_MILLIS_MAX,
-    HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError, Namespace, PreparedNamespace,
-    PurposeSet, Reject, RejectCode, RequestId, Rules, Shape, SourceName, SourceRules, TRAITS_MAX, Timestamp,
-    is_erased, parse_contract, pick_path, wire,
+    FragmentId, HASHED_SUFFIX, HashKey, IdentifierError, Json, MessageId, NAME_BYTES_MAX, NameError,
+    Namespace, PreparedNamespace, PurposeSet, Reject, RejectCode, RequestId, Rules, Shape, SourceName,
+    SourceRules, TRAITS_MAX, Timestamp, is_erased, parse_contract, pick_path, wire,
 };
 
 /// By which path a body came in.
@@ -361,8 +361,13 @@ impl<'a> Draft<'a> {
             namespaces.anonymous_id(),
             self.wire.anonymous_id.as_ref().map(|id| id.0.as_ref()),
         )?;
+        let has_hashes = self.mentions(HASHED_SUFFIX);
         for namespace in namespaces.ordered() {
             for path in &namespace.paths {
+                // Most events carry none, and looking for a member costs more than this.
+                if !has_hashes && path.last().is_some_and(|name| name.ends_with(HASHED_SUFFIX)) {
+                    continue;
+                }
                 // A group's traits are the account's, so its e-mail is not the person's.
                 if matches!(call, Call::Group { .. }) && path.first().is_some_and(|root| root == "traits") {
                     continue;
@@ -384,6 +389,11 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a text stands anywhere in the event, or in what its batch says for all.
+    fn mentions(&self, text: &str) -> bool {
+        self.raw.get().contains(text) || self.whole.context.is_some_and(|raw| raw.get().contains(text))
     }
 
     fn add(
@@ -505,7 +515,14 @@ fn finish_identifiers(found: &mut Vec<Identified>) -> Result<(), Problem> {
         return Err(Problem(RejectCode::NoIdentifier, reason.to_owned()));
     }
     found.sort_by(|a, b| (a.rank, &a.identifier).cmp(&(b.rank, &b.identifier)));
-    found.dedup_by(|a, b| a.id == b.id);
+    // A hash and its clear form are one identifier, which is kept clear: they need not stand next to each other.
+    let mut known: Vec<FragmentId> = Vec::with_capacity(found.len());
+    found.retain(|one| {
+        !known.contains(&one.id) && {
+            known.push(one.id);
+            true
+        }
+    });
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationDocument, Document, FieldDocument, NamespaceDocument, OFFICE, PolicyDocument, PurposeDocument,
-    PurposeName, SourceDocument,
+    DestinationDocument, Document, FieldDocument, IdentityDocument, NamespaceDocument, OFFICE,
+    PolicyDocument, PurposeDocument, PurposeName, SourceDocument,
 };
 
 /// Something wrong with a document: which, where, what, and what to do.
@@ -105,6 +105,7 @@ impl Workspace {
                     problems.push(Problem::new(document, "kind", "there is more than one controller", hint));
                 }
                 Document::TrackingPlan(plan) => problems.extend(self.plan_problems(document, plan)),
+                Document::Identity(identity) => problems.extend(self.identity_problems(document, identity)),
                 Document::Controller(_) => {}
             }
         }
@@ -219,6 +220,22 @@ impl Workspace {
         problems
     }
 
+    fn identity_problems(&self, document: &Document, identity: &IdentityDocument) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.documents().filter(|d| d.kind() == "Identity").count() > 1 {
+            let hint = "keep one: all people are told from each other by the same rules";
+            problems.push(Problem::new(document, "kind", "there is more than one Identity document", hint));
+        }
+        for name in &identity.anonymous {
+            let is_built_in = NamespaceDocument::built_in().iter().any(|built_in| built_in.name == *name);
+            if !is_built_in && self.get("Namespace", name.as_str()).is_none() {
+                let what = format!("namespace `{name}` is not declared");
+                problems.push(Problem::new(document, "anonymous", what, "declare it, or leave it out"));
+            }
+        }
+        problems
+    }
+
     fn missing_purpose(&self, document: &Document, field: &str, purpose: &PurposeName) -> Option<Problem> {
         if self.get("Purpose", purpose.as_str()).is_some() {
             return None;
@@ -263,6 +280,11 @@ fn namespace_problems(document: &Document, namespace: &NamespaceDocument) -> Vec
     if namespace.name.as_str() == crate::NamespaceRules::ACCOUNT {
         let hint = "choose another name: accounts have their own graph";
         problems.push(Problem::new(document, "name", "`account_id` is the namespace of accounts", hint));
+    }
+    if namespace.name.as_str().ends_with(crate::HASHED_SUFFIX) {
+        let hint =
+            "declare the namespace without the ending: hashes of its values are understood as they are";
+        problems.push(Problem::new(document, "name", "`_sha256` is the ending of hashed namespaces", hint));
     }
     for path in &namespace.from {
         if !leads_into_an_event(path) {

@@ -138,8 +138,15 @@ impl Rules {
             | Document::Field(_)
             | Document::Policy(_)
             | Document::Controller(_)
-            | Document::TrackingPlan(_) => None,
+            | Document::TrackingPlan(_)
+            | Document::Identity(_) => None,
         }))
+        .map(|namespaces| {
+            let identity = workspace.documents().find_map(|document| {
+                if let Document::Identity(identity) = document { Some(identity) } else { None }
+            });
+            identity.into_iter().fold(namespaces, NamespaceRules::with_identity)
+        })
         .map_err(|(name, what)| {
             vec![Problem {
                 kind: "Namespace".to_owned(),

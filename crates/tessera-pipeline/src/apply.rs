@@ -13,6 +13,7 @@ use tessera_store::{Change, Table};
 
 use crate::outbox::{OutboxRow, outbox_key};
 use crate::routes::Route;
+use crate::shared::Census;
 use crate::view::View;
 use crate::{Item, Notice, PipelineError, RejectId, RejectRow};
 
@@ -237,9 +238,9 @@ impl<'a> Application<'a> {
         let Some(cluster) = self.view.cluster_mut(root) else { return };
         let node = cluster.find(identified.id);
         if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
-            fragment.touch(event.at);
             what(&mut fragment.consents);
         }
+        self.saw(root, identified, event.at);
     }
 
     /// The purposes that cover the event, asked of everybody it names: they would be one profile.
@@ -272,7 +273,7 @@ impl<'a> Application<'a> {
     }
 
     /// Makes sure that the identifier has a node somewhere; returns its cluster.
-    fn place(&mut self, identified: &Identified) -> FragmentId {
+    pub(crate) fn place(&mut self, identified: &Identified) -> FragmentId {
         if let Some(root) = self.view.root(identified.id) {
             return root;
         }
@@ -293,6 +294,9 @@ impl<'a> Application<'a> {
         let mut root = self.place(owner);
         let mut links: Vec<(FragmentId, Strength)> = Vec::new();
         for (other, strength) in others.chain(previous) {
+            if self.keep_apart(owner, other, evidence(event, strength)) {
+                continue;
+            }
             match self.bring_together(root, other) {
                 Some(joined) => {
                     root = joined;
@@ -305,6 +309,14 @@ impl<'a> Application<'a> {
         for (other, _) in &links {
             self.view.shorten(*other, root);
         }
+        for (index, named) in people(event).enumerate() {
+            let Some(root) = self.view.root(named.id) else { continue };
+            if index < event.identifiers.len() {
+                self.saw(root, named, event.at);
+            } else if let Some(cluster) = self.view.cluster_mut(root) {
+                cluster.insert(named);
+            }
+        }
         self.weigh(event, owner, root, &links);
         root
     }
@@ -312,7 +324,8 @@ impl<'a> Application<'a> {
     /// Puts `other` into the cluster under `root`, or the smaller of their clusters into the larger. `None` when
     /// the cluster would be too large.
     fn bring_together(&mut self, root: FragmentId, other: &Identified) -> Option<FragmentId> {
-        let size = |view: &View, root| view.cluster(root).map_or(0, Cluster::len);
+        let size =
+            |view: &View, root| view.cluster(root).map_or(0, |one| one.len() + one.graph().stubs().len());
         let Some(other_root) = self.view.root(other.id) else {
             if size(&self.view, root) >= CLUSTER_NODES_MAX {
                 return None;
@@ -353,37 +366,23 @@ impl<'a> Application<'a> {
         root: FragmentId,
         links: &[(FragmentId, Strength)],
     ) {
-        let namespaces = &self.settings.rules.namespaces;
         let Some(cluster) = self.view.cluster_mut(root) else { return };
         let Some(owner_node) = cluster.find(owner.id) else { return };
-        let message = MessageKey::from(&event.message_id);
         let mut is_news = false;
         for (other, strength) in links {
             let Some(node) = cluster.find(*other) else { continue };
-            let evidence = Evidence {
-                strength: *strength,
-                score: None,
-                at: event.at,
-                message: message.clone(),
-                source: event.source.clone(),
-                received_at: event.received_at,
-                word: None,
-            };
-            is_news |= cluster.link(owner_node, node, evidence);
+            is_news |= cluster.link(owner_node, node, evidence(event, *strength));
         }
-        if !is_news {
-            return;
+        if is_news {
+            // An edge that is new counts for nothing before.
+            self.change(root, owner.id, |_| true);
         }
-        let before = profiles(cluster);
-        cluster.resolve(|namespace| namespaces.limit(namespace));
-        let (after, own) = (profiles(cluster), cluster.profile_id(owner_node));
-        self.tell_of(&before, &after, own);
     }
 
     /// Keeps count of profiles, and tells who watches.
-    pub(crate) fn tell_of(&mut self, before: &[FragmentId], after: &[FragmentId], own: FragmentId) {
-        let totals = self.view.totals_mut();
-        totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
+    pub(crate) fn tell_of(&mut self, before: &Census, after: &Census, own: FragmentId) {
+        self.count(before, after);
+        let (before, after) = (&before.profiles, &after.profiles);
         let gone: Vec<String> =
             before.iter().filter(|id| !after.contains(id)).map(ToString::to_string).collect();
         let new: Vec<String> =
@@ -401,12 +400,6 @@ impl<'a> Application<'a> {
     fn fold(&mut self, event: &Event, owner: &Identified, root: FragmentId, basis: &Basis, place: Place) {
         let window = self.settings.dedup_window_millis;
         let Some(cluster) = self.view.cluster_mut(root) else { return };
-        for other in event.identifiers.iter().skip(1) {
-            let node = cluster.find(other.id);
-            if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
-                fragment.touch(event.at);
-            }
-        }
         let node = cluster.find(owner.id);
         let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) else { return };
         fragment.apply(event, basis, place);
@@ -468,9 +461,17 @@ fn people(event: &Event) -> impl Iterator<Item = &Identified> {
     event.identifiers.iter().chain(previous)
 }
 
-pub(crate) fn profiles(cluster: &Cluster) -> Vec<FragmentId> {
-    let components = cluster.graph().components();
-    components.iter().filter_map(|nodes| nodes.first()).map(|node| cluster.profile_id(*node)).collect()
+fn evidence(event: &Event, strength: Strength) -> Evidence {
+    let message = MessageKey::from(&event.message_id);
+    Evidence {
+        strength,
+        score: None,
+        at: event.at,
+        message,
+        source: event.source.clone(),
+        received_at: event.received_at,
+        word: None,
+    }
 }
 
 pub(crate) fn as_u64(n: usize) -> u64 {

@@ -230,7 +230,7 @@ fn forms(value: &str, rules: &Rules, key: &HashKey) -> BTreeSet<String> {
     plain.extend(
         namespaces
             .filter_map(|namespace| namespace.identify(key, value).ok().flatten())
-            .map(|identified| identified.identifier.value().to_owned()),
+            .flat_map(|identified| identified.identifier.spellings()),
     );
     let escaped = plain.iter().filter_map(|text| {
         let quoted = serde_json::to_string(text).ok()?;

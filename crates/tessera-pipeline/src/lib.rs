@@ -39,6 +39,7 @@ mod routes;
 mod rows;
 mod runner;
 mod scrub;
+mod shared;
 mod simulate;
 mod simulation;
 mod snapshot;

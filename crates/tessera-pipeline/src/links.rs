@@ -8,7 +8,8 @@ use tessera_model::{
 };
 use tessera_profile::Cluster;
 
-use crate::apply::{Application, profiles};
+use crate::apply::Application;
+use crate::shared::Census;
 
 impl Application<'_> {
     /// Takes pairs as evidence. Who is not there, or was erased, is nobody to link.
@@ -95,16 +96,22 @@ impl Application<'_> {
         });
     }
 
-    fn change(&mut self, root: FragmentId, own: FragmentId, what: impl FnOnce(&mut Cluster) -> bool) {
+    /// Does something to a cluster; if that changed anything, computes its profiles anew, counts and tells.
+    pub(crate) fn change(
+        &mut self,
+        root: FragmentId,
+        own: FragmentId,
+        what: impl FnOnce(&mut Cluster) -> bool,
+    ) {
         let namespaces = &self.settings.rules.namespaces;
         let Some(cluster) = self.view.cluster_mut(root) else { return };
-        let before = profiles(cluster);
+        let before = Census::of(cluster);
         if !what(cluster) {
             return;
         }
-        cluster.resolve(|namespace| namespaces.limit(namespace));
+        cluster.resolve(namespaces);
         let own = cluster.find(own).map(|node| cluster.profile_id(node)).unwrap_or_default();
-        let after = profiles(cluster);
+        let after = Census::of(cluster);
         self.tell_of(&before, &after, own);
     }
 }

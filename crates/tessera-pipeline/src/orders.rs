@@ -11,7 +11,8 @@ use tessera_model::{
 use tessera_policy::{ConsentRecord, covering, is_in_time};
 use tessera_profile::{Basis, Cluster};
 
-use crate::apply::{Application, as_u64, profiles};
+use crate::apply::{Application, as_u64};
+use crate::shared::Census;
 use crate::{PipelineError, RejectId, RejectRow};
 
 impl Application<'_> {
@@ -67,17 +68,13 @@ impl Application<'_> {
 
     /// Takes fragments out of the profile they share with others.
     fn split(&mut self, fragments: &[FragmentId], reason: &str, at: Timestamp) {
-        let namespaces = &self.settings.rules.namespaces;
-        let Some(root) = fragments.first().and_then(|id| self.view.root(*id)) else { return };
-        let Some(cluster) = self.view.cluster_mut(root) else { return };
-        let Some(node) = fragments.first().and_then(|id| cluster.find(*id)) else { return };
-        let before = profiles(cluster);
+        let Some(first) = fragments.first().copied() else { return };
+        let Some(root) = self.view.root(first) else { return };
         let word = Word { by: OFFICE.into(), reason: reason.into() };
-        if cluster.split(node, &fragments.iter().copied().collect(), at, word) {
-            cluster.resolve(|namespace| namespaces.limit(namespace));
-            let (after, own) = (profiles(cluster), cluster.profile_id(node));
-            self.tell_of(&before, &after, own);
-        }
+        self.change(root, first, |cluster| {
+            let away = fragments.iter().copied().collect();
+            cluster.find(first).is_some_and(|node| cluster.split(node, &away, at, word))
+        });
     }
 
     /// Puts words on every fragment of the people meant.
@@ -189,14 +186,15 @@ impl Application<'_> {
         let Some(root) = self.view.root(id) else { return };
         let Some(mut cluster) = self.view.take(root) else { return };
         let Some(node) = cluster.find(id) else { return };
-        let before = profiles(&cluster);
+        let before = Census::of(&cluster);
         let gone: BTreeSet<FragmentId> = cluster
             .component(node)
             .filter_map(|(at, _)| cluster.graph().nodes().get(at).map(|node| node.id))
             .collect();
         cluster.remove(&gone);
-        cluster.resolve(|namespace| namespaces.limit(namespace));
-        let after = profiles(&cluster);
+        cluster.resolve(namespaces);
+        let after = Census::of(&cluster);
+        self.count(&before, &after);
         for id in &gone {
             self.view.bury(*id, Some(at));
         }
@@ -210,7 +208,6 @@ impl Application<'_> {
         }
         let totals = self.view.totals_mut();
         totals.erased += 1;
-        totals.profiles = (totals.profiles + as_u64(after.len())).saturating_sub(as_u64(before.len()));
         totals.identifiers = totals.identifiers.saturating_sub(as_u64(gone.len()));
     }
 

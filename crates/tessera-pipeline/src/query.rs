@@ -184,7 +184,9 @@ impl Reading<'_, '_> {
     fn strangers(&self, cluster: &Cluster, of: &Folded<'_>) -> BTreeSet<usize> {
         let mut named = BTreeSet::new();
         for nodes in cluster.graph().components() {
-            let Some(node) = nodes.first().filter(|node| !of.nodes.contains(node)) else { continue };
+            // Of the person's own identifiers the first may be one that no event has named.
+            let is_own = nodes.iter().any(|node| of.nodes.contains(node));
+            let Some(node) = nodes.first().filter(|_| !is_own) else { continue };
             let Some(folded) = fold(cluster, *node, &self.query.rules.survivorship) else { continue };
             let grant = self.grant(cluster, &folded);
             if !grant.permits().is_empty() && is_served(cluster, &folded, &grant) {

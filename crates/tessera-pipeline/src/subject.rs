@@ -9,8 +9,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_model::{
-    ConsentStatus, DataCategory, DestinationName, Event, Expression, FragmentId, HashKey, Json, LegalBasis,
-    ParseContext, Party, PurposeName, PurposeSet, Record, Rules, SourceName, Timestamp, parse_body,
+    ConsentStatus, DataCategory, DestinationName, Event, Expression, FragmentId, HashKey, IdentifierForm,
+    Json, LegalBasis, ParseContext, Party, PurposeName, PurposeSet, Record, Rules, SourceName, Timestamp,
+    parse_body,
 };
 use tessera_policy::{ConsentRecord, Permitted, SubjectRight};
 use tessera_profile::{Basis, Cluster, Fragment, IdentifierView, SubscriptionView, fold, subscriptions};
@@ -87,6 +88,9 @@ pub struct HeldIdentifier {
     pub namespace: String,
     /// Its value.
     pub value: String,
+    /// Whether only its SHA-256 is known, which the value then is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_hashed: bool,
     /// The earliest event that named it.
     #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
     pub first_seen_at: Timestamp,
@@ -493,7 +497,8 @@ impl Held<'_> {
     }
 
     fn traits(&self, at: usize, fragment: &Fragment) -> Vec<HeldTrait> {
-        let Some(HeldIdentifier { namespace, value, .. }) = identifier(self.cluster, at, fragment) else {
+        let Some(HeldIdentifier { namespace, value, is_hashed, .. }) = identifier(self.cluster, at, fragment)
+        else {
             return Vec::new();
         };
         let held = fragment.traits.iter().filter(|(entry, _)| entry.value.as_ref() != "null");
@@ -501,7 +506,12 @@ impl Held<'_> {
             Some(HeldTrait {
                 name: entry.name.to_string(),
                 value: RawValue::from_string(entry.value.to_string()).ok()?,
-                identifier: IdentifierView { namespace: namespace.clone(), value: value.clone() },
+                identifier: IdentifierView {
+                    namespace: namespace.clone(),
+                    value: value.clone(),
+                    is_hashed,
+                    is_shared: false,
+                },
                 at: word.at,
                 message_id: word.message.to_string(),
                 basis: self.basis(fragment.basis_of(word.basis), word.at)?,
@@ -542,6 +552,7 @@ fn identifier(cluster: &Cluster, at: usize, fragment: &Fragment) -> Option<HeldI
     Some(HeldIdentifier {
         namespace: identifier.namespace().as_str().to_owned(),
         value: identifier.value().to_owned(),
+        is_hashed: identifier.form() == IdentifierForm::Hashed,
         first_seen_at: fragment.first_seen_at,
         last_seen_at: fragment.last_seen_at,
     })

@@ -33,6 +33,10 @@ pub struct Totals {
     pub erased: u64,
     /// Values removed because their last purpose was over.
     pub expired: u64,
+    /// Identifiers that stand with too many people.
+    pub shared_identifiers: u64,
+    /// Edges that are refused now, by reason.
+    pub refused_edges: BTreeMap<String, u64>,
 }
 
 impl Totals {

@@ -250,13 +250,13 @@ impl View {
         found
     }
 
-    /// The identifiers of these fragments, as they are kept.
+    /// The identifiers of these fragments, as they are kept and as they may be hashed.
     pub(crate) fn values_of(&self, fragments: &[FragmentId]) -> Vec<String> {
         let nodes = fragments.iter().filter_map(|id| {
             let (cluster, node) = self.cluster_of(*id)?;
             cluster.graph().nodes().get(node)
         });
-        nodes.map(|node| node.identifier().value().to_owned()).filter(|value| value.len() > 3).collect()
+        nodes.flat_map(|node| node.identifier().spellings()).filter(|value| value.len() > 3).collect()
     }
 
     /// Whether the fragment was erased.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tessera_identity::{Evidence, Graph, Judgement, UndoId, Undone, Word};
-use tessera_model::{FragmentId, Identified, Namespace, Timestamp};
+use tessera_model::{FragmentId, Identified, NamespaceRules, Timestamp};
 
 use crate::Fragment;
 
@@ -55,7 +55,8 @@ impl Cluster {
         self.graph.find(id)
     }
 
-    /// Adds an identifier that no event has named yet, on its own; returns its node.
+    /// Adds an identifier that no event has named yet, on its own, or learns the clear form of one that is there; returns
+    /// its node.
     pub fn insert(&mut self, identified: &Identified) -> usize {
         let node = self.graph.insert(identified);
         if node == self.fragments.len() {
@@ -75,9 +76,22 @@ impl Cluster {
         self.graph.link(a, b, evidence)
     }
 
+    /// Records evidence that names a shared identifier of another cluster; returns whether it says anything new.
+    /// [`Cluster::resolve`] must follow if so. `None`: the cluster is full.
+    pub fn stand_with(&mut self, node: usize, shared: &Identified, evidence: Evidence) -> Option<bool> {
+        self.graph.stand_with(node, shared.id, shared.identifier.namespace(), evidence)
+    }
+
+    /// Remembers that other clusters hold evidence which names this node.
+    pub fn stands_elsewhere(&mut self, node: usize) {
+        self.graph.stands_elsewhere(node);
+    }
+
     /// Computes the profiles anew.
-    pub fn resolve(&mut self, limit: impl Fn(&Namespace) -> u16) {
-        self.graph.resolve(limit);
+    pub fn resolve(&mut self, rules: &NamespaceRules) {
+        let fragments = &self.fragments;
+        let seen_at = |at: usize| fragments.get(at).map_or(Timestamp::MAX, |part| part.first_seen_at);
+        self.graph.resolve(rules, seen_at);
     }
 
     /// Takes fragments out of the profile of `node`. [`Cluster::resolve`] must follow if it returns `true`.

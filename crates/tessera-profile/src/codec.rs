@@ -4,7 +4,7 @@ use tessera_model::{FragmentId, Timestamp};
 
 use crate::{Cluster, SeenPage};
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// What the store holds under a fragment's id.
 #[derive(Clone, Debug, PartialEq, Eq)]

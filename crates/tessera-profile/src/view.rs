@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tessera_identity::Linked;
+use tessera_identity::{Evidence, Linked, Refusal, RefusalReason};
 use tessera_model::{
-    ConsentStatus, Expression, LabelSet, PurposeName, PurposeSet, Purposes, SourceName, SubscriptionState,
-    Timestamp,
+    ConsentStatus, Expression, IdentifierForm, LabelSet, PurposeName, PurposeSet, Purposes, SourceName,
+    SubscriptionState, Timestamp,
 };
 use tessera_policy::{Denial, Grant, Labels, Permit, Permitted};
 
@@ -71,6 +71,12 @@ pub struct IdentifierView {
     /// Its normalised value; empty, and left out, where the reader does not see it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub value: String,
+    /// Whether only its SHA-256 is known, which the value then is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_hashed: bool,
+    /// Whether it stands with too many people to hold any together.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_shared: bool,
 }
 
 /// Where a person stands on a purpose.
@@ -144,11 +150,23 @@ pub struct EdgeView {
     pub a: IdentifierView,
     /// The other.
     pub b: IdentifierView,
-    /// `yes`, `refused` (a limit or a steward's word stood against it), `cut` (a split took it away) or `undone` (no
-    /// evidence counts any more).
+    /// `yes`, `refused` (see `refused_by`), `cut` (a split took it away) or `undone` (no evidence counts any more).
     pub linked: Linked,
+    /// What stood against it, if it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_by: Option<RefusalView>,
     /// The evidence: strength, time, event, source.
     pub evidence: Vec<EvidenceView>,
+}
+
+/// What stood against an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusalView {
+    /// `limit`, `window`, `shared`, `apart` or `strategy`.
+    pub reason: RefusalReason,
+    /// The namespace whose rule it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// One piece of evidence.
@@ -178,6 +196,29 @@ pub struct EvidenceView {
     /// Whether it was taken back: it holds nothing together any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_undone: bool,
+}
+
+impl RefusalView {
+    fn of(refusal: &Refusal) -> Self {
+        let namespace = refusal.namespace.as_ref().map(|namespace| namespace.as_str().to_owned());
+        Self { reason: refusal.reason, namespace }
+    }
+}
+
+impl EvidenceView {
+    fn of(evidence: &Evidence, counts: bool) -> Self {
+        Self {
+            strength: evidence.strength,
+            score: evidence.score,
+            at: evidence.at,
+            received_at: evidence.received_at,
+            message_id: evidence.message.to_string(),
+            source: evidence.source.clone(),
+            said_by: evidence.word.as_ref().map(|word| word.by.to_string()),
+            reason: evidence.word.as_ref().map(|word| word.reason.to_string()),
+            is_undone: !counts,
+        }
+    }
 }
 
 /// A profile as the API shows it.
@@ -412,10 +453,13 @@ fn covered(grant: &Grant, basis: Option<&Basis>, at: Timestamp) -> bool {
 }
 
 fn identifier(cluster: &Cluster, node: usize) -> Option<IdentifierView> {
-    let identifier = cluster.graph().nodes().get(node)?.identifier();
+    let node = cluster.graph().nodes().get(node)?;
+    let identifier = node.identifier();
     Some(IdentifierView {
         namespace: identifier.namespace().as_str().to_owned(),
         value: identifier.value().to_owned(),
+        is_hashed: identifier.form() == IdentifierForm::Hashed,
+        is_shared: node.is_shared(),
     })
 }
 
@@ -456,36 +500,56 @@ fn merges(cluster: &Cluster, folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<Edge
     // A refused or cut link leads to somebody else.
     let end = |node: usize| {
         let mut end = sight.shown_identifier(identifier(cluster, node)?);
-        if !folded.nodes.contains(&node) && !sight.asked.named.contains(&node) {
+        let is_named = sight.asked.named.contains(&node) && !end.is_shared;
+        if !folded.nodes.contains(&node) && !is_named {
             end.value.clear();
+            end.is_hashed = false;
         }
         Some(end)
     };
-    let touches = |node: usize| folded.nodes.contains(&node);
+    // With whom a shared identifier stood is kept at their end; only some of it is here.
+    let is_shared =
+        |node: usize| cluster.graph().nodes().get(node).is_some_and(tessera_identity::Node::is_shared);
+    let touches = |node: usize| folded.nodes.contains(&node) && !is_shared(node);
     let edges =
         cluster.graph().edges().iter().filter(|edge| touches(edge.ends().0) || touches(edge.ends().1));
     let mut found: Vec<EdgeView> = edges
         .filter_map(|edge| {
             let (a, b) = edge.ends();
-            let evidence = edge.evidence().iter().map(|evidence| EvidenceView {
-                strength: evidence.strength,
-                score: evidence.score,
-                at: evidence.at,
-                received_at: evidence.received_at,
-                message_id: evidence.message.to_string(),
-                source: evidence.source.clone(),
-                said_by: evidence.word.as_ref().map(|word| word.by.to_string()),
-                reason: evidence.word.as_ref().map(|word| word.reason.to_string()),
-                is_undone: !cluster.graph().counts(edge, evidence),
-            });
             let (a, b) = (end(a)?, end(b)?);
             let (a, b) = if a <= b { (a, b) } else { (b, a) };
-            Some(EdgeView { a, b, linked: edge.linked(), evidence: evidence.collect() })
+            let refused_by = edge.refusal().map(RefusalView::of);
+            let graph = cluster.graph();
+            let words = edge.evidence().iter();
+            let evidence = words.map(|word| EvidenceView::of(word, graph.counts(edge, word))).collect();
+            Some(EdgeView { a, b, linked: edge.linked(), refused_by, evidence })
         })
         .collect();
+    // The shared end stands elsewhere, and is nobody's.
+    found.extend(cluster.graph().stubs().iter().filter(|stub| touches(stub.node())).filter_map(|stub| {
+        let namespace = stub.namespace.as_str().to_owned();
+        let shared = IdentifierView {
+            namespace: namespace.clone(),
+            value: String::new(),
+            is_hashed: false,
+            is_shared: true,
+        };
+        let own = end(stub.node())?;
+        Some(EdgeView {
+            a: own.clone().min(shared.clone()),
+            b: own.max(shared),
+            linked: Linked::Refused,
+            refused_by: Some(RefusalView { reason: RefusalReason::Shared, namespace: Some(namespace) }),
+            evidence: {
+                let words = stub.evidence().iter();
+                words.map(|word| EvidenceView::of(word, cluster.graph().counts_in_stub(stub, word))).collect()
+            },
+        })
+    }));
     // Values that are not shown may leave two edges with equal ends: the evidence then tells them apart.
     let order = |edge: &EdgeView| {
-        let first = edge.evidence.first().map(|evidence| (evidence.at, evidence.message_id.clone()));
+        let first = edge.evidence.first();
+        let first = first.map(|word| (word.strength, word.at, word.message_id.clone(), word.source.clone()));
         (edge.a.clone(), edge.b.clone(), first)
     };
     found.sort_by_cached_key(order);

@@ -27,7 +27,10 @@ impl<'a> Catalogue<'a> {
                 Document::Destination(destination) => catalogue.destinations.push(destination),
                 Document::Field(field) => catalogue.fields.push(field),
                 Document::Controller(controller) => catalogue.controller = Some(controller),
-                Document::Namespace(_) | Document::Policy(_) | Document::TrackingPlan(_) => {}
+                Document::Namespace(_)
+                | Document::Policy(_)
+                | Document::TrackingPlan(_)
+                | Document::Identity(_) => {}
             }
         }
         catalogue

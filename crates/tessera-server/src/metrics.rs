@@ -75,6 +75,8 @@ metrics! {
     StateProfiles Gauge "tessera_state_profiles" "Profiles of people"
     StateIdentifiers Gauge "tessera_state_identifiers" "Identifiers of people"
     StateAccounts Gauge "tessera_state_accounts" "Profiles of accounts"
+    StateShared Gauge "tessera_state_shared_identifiers" "Identifiers that stand with too many people"
+    StateRefusedEdges Gauge "tessera_state_refused_edges" "Edges between identifiers that are refused now, by reason"
     LiveWatchers Gauge "tessera_live_watchers" "Readers of the live stream"
 }
 
@@ -250,6 +252,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
         (Metric::StateProfiles, totals.profiles),
         (Metric::StateIdentifiers, totals.identifiers),
         (Metric::StateAccounts, totals.accounts),
+        (Metric::StateShared, totals.shared_identifiers),
         (Metric::LiveWatchers, watchers),
     ];
     samples.extend(
@@ -257,6 +260,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
     );
     samples.push(labelled(Metric::StateRejected, "code", &totals.rejected));
     samples.push(labelled(Metric::StateDenied, "reason", &totals.denied));
+    samples.push(labelled(Metric::StateRefusedEdges, "reason", &totals.refused_edges));
     samples
 }
 

@@ -148,6 +148,18 @@ impl World {
         page.profiles.iter().map(|profile| serde_json::to_string(profile.get()).unwrap()).collect()
     }
 
+    /// How many identifiers the largest cluster has.
+    pub(crate) fn largest_cluster(&self) -> usize {
+        use tessera_profile::Row;
+        use tessera_store::{Store, Table};
+        let rows = self.store.scan(Table::Cluster, None, usize::MAX).unwrap();
+        let sizes = rows.iter().map(|(_, value)| match Row::decode(value).unwrap() {
+            Row::Cluster(cluster) => cluster.len(),
+            Row::Pointer(_) | Row::Tombstone(_) => 0,
+        });
+        sizes.max().unwrap_or(0)
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         load_totals(self.store.as_ref()).unwrap()
     }

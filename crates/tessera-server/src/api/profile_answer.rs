@@ -87,6 +87,10 @@ pub(crate) struct IdentifierShape {
     namespace: String,
     /// Its normalised value; absent where the account does not see it.
     value: Option<String>,
+    /// `true`: only its SHA-256 is known, which the value then is.
+    is_hashed: Option<bool>,
+    /// `true`: it stands with too many people to hold any together.
+    is_shared: Option<bool>,
 }
 
 /// Where a person stands on a purpose.

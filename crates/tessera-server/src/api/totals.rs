@@ -33,6 +33,10 @@ pub(crate) struct TotalsAnswer {
     pub(crate) identifiers: u64,
     /// Profiles of accounts.
     pub(crate) accounts: u64,
+    /// Identifiers that stand with too many people, and hold nobody together.
+    pub(crate) shared_identifiers: u64,
+    /// Edges between identifiers that are refused now, by reason.
+    pub(crate) refused_edges: BTreeMap<String, u64>,
     /// Size of the log, in bytes.
     pub(crate) log_bytes: u64,
     /// Size of the store, in bytes.
@@ -63,6 +67,8 @@ impl TotalsAnswer {
             profiles: totals.profiles,
             identifiers: totals.identifiers,
             accounts: totals.accounts,
+            shared_identifiers: totals.shared_identifiers,
+            refused_edges: totals.refused_edges,
             log_bytes: parts.log.size_bytes(),
             store_bytes: parts.store.size_bytes(),
             log_start: bounds.start.0,

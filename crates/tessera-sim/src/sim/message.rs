@@ -53,8 +53,9 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn new(kind: Kind, value: String) -> Self {
+        let normalise = if kind == Kind::Email { Normalise::Email } else { Normalise::Exact };
         let identifier = Namespace::parse(kind.namespace())
-            .and_then(|namespace| Identifier::parse(&namespace, Normalise::Exact, &value));
+            .and_then(|namespace| Identifier::parse(&namespace, normalise, &value));
         let id = identifier.map(|identifier| FragmentId::of(&hash_key(), &identifier)).unwrap_or_default();
         Self { kind, value, id }
     }

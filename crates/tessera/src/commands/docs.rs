@@ -51,7 +51,7 @@ fn settings() -> anyhow::Result<String> {
 type Described = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every field of every kind of document: a test holds it against the types.
-const WORKSPACE: [Described; 8] = [
+const WORKSPACE: [Described; 9] = [
     (
         "Purpose",
         "Why data is processed. A purpose is a promise: within a version nothing of it may be widened.",
@@ -158,7 +158,18 @@ const WORKSPACE: [Described; 8] = [
                 "limit",
                 "Most of them in one profile; 5 unless given. Built in: `user_id` 1, `email` and `phone` 5, `anonymous_id` 100.",
             ),
-            ("normalise", "`exact` (default), `lowercase`, `email` or `phone`."),
+            (
+                "window",
+                "In what time the limit counts: `ever` (default), or within any `daily`, `weekly`, `monthly` (30 days) or `annually` (365 days) span, by when each identifier was first seen.",
+            ),
+            (
+                "shared_after",
+                "With how many people a value may stand on events, by identifiers of one stronger namespace; with more it is shared and holds no two people together. 10 unless given; `never` switches it off.",
+            ),
+            (
+                "normalise",
+                "`exact` (default), `lowercase`, `email` or `phone`. Of the last two, SHA-256 hashes are understood too: as values, in fields of the same name with `_sha256` at the end, and as namespace `NAME_sha256`.",
+            ),
             (
                 "from",
                 "Where events carry it, beyond `context.externalIds`: paths below `traits.`, `properties.` or `context.`. Those fields have the labels of the identifier.",
@@ -166,6 +177,10 @@ const WORKSPACE: [Described; 8] = [
             (
                 "blocked",
                 "Regular expressions of values that say nothing, besides blanks, zeros, `null`, `anonymous` and their like.",
+            ),
+            (
+                "blocked_values",
+                "Values that say nothing, as they are: `[test@test.com]`. Their hashes say nothing either.",
             ),
         ],
     ),
@@ -276,6 +291,18 @@ const WORKSPACE: [Described; 8] = [
                 "events",
                 "By event name (`Order Completed`) or call (`identify`, `group`, `page`, `screen`): `schema` (JSON Schema 2020-12 or draft 7 of its properties, or of the traits of `identify` and `group`; without references out of it or in circles, patterns without look-around), and over what the plan says `on_violation`, `unplanned_properties` and `expect`; `description`.",
             ),
+        ],
+    ),
+    (
+        "Identity",
+        "How people are told from each other. There is one, or none. [Identity rules](../guide/identity-rules.md) says more.",
+        &[
+            ("name", "Any text."),
+            (
+                "strategy",
+                "How anonymous identifiers meet known ones: `default`, `profile_conversion`, `profile_link`, `profile_isolation` or `best_match`.",
+            ),
+            ("anonymous", "The namespaces that name a device and no person; `[anonymous_id]` unless given."),
         ],
     ),
 ];

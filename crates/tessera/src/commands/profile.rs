@@ -98,8 +98,15 @@ fn word(word: &Value) -> String {
     format!("{} at {}, {}", text(word, "source"), text(word, "at"), text(word, "why"))
 }
 
+/// What stood against a link: `refused, limit user_id`.
+fn refused(edge: &Value) -> Option<String> {
+    let by = edge.get("refused_by")?;
+    Some(format!("refused, {} {}", text(by, "reason"), text(by, "namespace")).trim_end().to_owned())
+}
+
 fn identifier(value: &Value) -> String {
     match text(value, "value") {
+        "" if value.get("is_shared").is_some() => format!("{}:(shared)", text(value, "namespace")),
         "" => format!("{}:(hidden)", text(value, "namespace")),
         known => format!("{}:{known}", text(value, "namespace")),
     }
@@ -160,7 +167,7 @@ fn show(profile: &Value) -> anyhow::Result<()> {
             "  link         {} - {}: {} ({why})",
             ends[0],
             ends[1],
-            text(edge, "linked")
+            refused(edge).unwrap_or_else(|| text(edge, "linked").to_owned())
         ));
     }
     Ok(())

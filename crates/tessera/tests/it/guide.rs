@@ -212,6 +212,18 @@ fn the_page_on_tracking_plans_runs() {
 }
 
 #[test]
+fn the_page_on_identity_rules_runs_and_shows_why_a_link_was_refused() {
+    let mut server = Server::start();
+    run(&mut server, "identity-rules.md");
+    let told = server.run(&["profile", "show", "user_id:c4", "--include", "merges"]).ok();
+    let shown = blocks("identity-rules.md").into_iter().find(|(kind, _)| kind == "text").unwrap().1;
+    for line in shown.lines() {
+        let line = line.trim_end_matches(')');
+        assert!(told.lines().any(|told| told.starts_with(line)), "`{line}` is not in: {told}");
+    }
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");

@@ -52,7 +52,8 @@ impl<'a> Loader<'a> {
                 | Document::Field(_)
                 | Document::Policy(_)
                 | Document::Controller(_)
-                | Document::TrackingPlan(_) => None,
+                | Document::TrackingPlan(_)
+                | Document::Identity(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();
