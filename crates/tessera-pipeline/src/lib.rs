@@ -66,7 +66,7 @@ pub use line::NOT_SENT;
 pub use metrics::{PipelineMetrics, Stage};
 pub use notice::Notice;
 pub use outbox::OutboxRow;
-pub use people::{count_fields, fragments_of, profile_of};
+pub use people::{SharedIdentifier, count_fields, fragments_of, profile_of, shared_identifiers};
 pub use pipeline::{Pipeline, PipelineOptions, load_rules, sealed_apply};
 pub use query::{ProfilePage, Query, QueryError, Reading, read_events};
 pub use reject_row::{RejectId, RejectRow, list_rejects, load_reject};

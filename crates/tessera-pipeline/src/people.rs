@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tessera_model::FragmentId;
+use tessera_model::{FragmentId, Namespace};
 use tessera_profile::{Cluster, Row};
 use tessera_store::{Key, Store, Table};
 
@@ -65,6 +65,47 @@ pub fn count_fields(store: &impl Store) -> Result<BTreeMap<String, u64>, Pipelin
         }
     }
     Ok(counts.into_iter().map(|(name, count)| (format!("traits.{name}"), count)).collect())
+}
+
+/// An identifier that stands with too many people. Named by its fragment: whose value it is may not be anybody's to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedIdentifier {
+    /// Its fragment.
+    pub fragment: FragmentId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// With how many identifiers it stood.
+    pub stood_with: u64,
+}
+
+/// The identifiers that stand with too many people, those with the most first. Walks through everybody.
+///
+/// # Errors
+/// Those of the store.
+pub fn shared_identifiers(store: &impl Store) -> Result<Vec<SharedIdentifier>, PipelineError> {
+    let mut stood: BTreeMap<FragmentId, u64> = BTreeMap::new();
+    let mut found: BTreeMap<FragmentId, Namespace> = BTreeMap::new();
+    crate::replay::for_each_row(store, &[Table::Cluster], |_, value| {
+        let Row::Cluster(cluster) = Row::decode(value)? else { return Ok(()) };
+        let graph = cluster.graph();
+        let shared = graph.nodes().iter().enumerate().filter(|(_, node)| node.is_shared());
+        for (at, node) in shared {
+            let edges = graph.edges().iter().filter(|edge| edge.ends().0 == at || edge.ends().1 == at);
+            *stood.entry(node.id).or_default() += u64::try_from(edges.count()).unwrap_or(u64::MAX);
+            found.insert(node.id, node.namespace.clone());
+        }
+        for stub in graph.stubs() {
+            *stood.entry(stub.id).or_default() += 1;
+        }
+        Ok(())
+    })?;
+    let counted = |(fragment, namespace)| {
+        let stood_with = stood.get(&fragment).copied().unwrap_or(0);
+        SharedIdentifier { fragment, namespace, stood_with }
+    };
+    let mut all: Vec<SharedIdentifier> = found.into_iter().map(counted).collect();
+    all.sort_by_key(|one| (std::cmp::Reverse(one.stood_with), one.fragment));
+    Ok(all)
 }
 
 fn count(cluster: &Cluster, counts: &mut BTreeMap<String, u64>) {

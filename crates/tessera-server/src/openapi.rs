@@ -29,6 +29,7 @@ use crate::{access, api, ingest, system};
         api::workspace::apply,
         api::workspace::diff,
         api::simulate::simulate,
+        api::shared_identifiers::list,
         api::rejects::list,
         api::rejects::keep,
         api::rejects::show,

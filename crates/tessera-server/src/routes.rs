@@ -12,7 +12,7 @@ use tessera_store::{Log, Store};
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
     breach, consents, destinations, drp, erasures, evidence, live, opendsr, profiles, receipts, records,
-    reject_replay, rejects, requests, simulate, split, totals, validate, why, workspace,
+    reject_replay, rejects, requests, shared_identifiers, simulate, split, totals, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -139,6 +139,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
             destinations::dead_letters::<L, S>,
         )
         .post("/api/v1/destinations/{name}/replay", May(ReplayDeadLetters), destinations::replay::<L, S>)
+        .get("/api/v1/identity/shared", May(ListProfiles), shared_identifiers::list::<L, S>)
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);

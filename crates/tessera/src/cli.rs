@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Show, list and split profiles.
     #[command(subcommand)]
     Profile(Profile),
+    /// See which identifiers stand with too many people to say who one is.
+    #[command(subcommand)]
+    Identity(Identity),
     /// List, show and replay what could not be accepted.
     #[command(subcommand)]
     Reject(Reject),
@@ -202,6 +205,18 @@ pub(crate) enum Profile {
         /// Why, for the record.
         #[arg(long, default_value = "")]
         reason: String,
+    },
+}
+
+/// `tessera identity`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Identity {
+    /// List shared identifiers, those with the most people first, by fragment; `tessera profile show FRAGMENT` shows
+    /// the value to who may see it.
+    Shared {
+        /// Most to print.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
     },
 }
 

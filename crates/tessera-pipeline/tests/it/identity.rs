@@ -71,6 +71,9 @@ fn a_value_with_too_many_people_is_demoted_and_brings_no_more_clusters_together(
     let totals = world.totals();
     assert_eq!((totals.profiles, totals.identifiers, totals.shared_identifiers), (41, 81, 1));
     assert_eq!((totals.refused_edges["shared"], totals.overflowing_identifiers), (40, 0));
+    let listed = tessera_pipeline::shared_identifiers(world.store.as_ref()).unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| (one.fragment, one.stood_with)).collect();
+    assert_eq!(listed, [(world.id("email:test@test.com"), 40)]);
     let shared = json!({"reason": "shared", "namespace": "email"});
     for n in [1, 11, 12, 40] {
         let user = format!("user_id:u{n}");

@@ -22,6 +22,7 @@ pub(crate) mod records;
 pub(crate) mod reject_replay;
 pub(crate) mod rejects;
 pub(crate) mod requests;
+pub(crate) mod shared_identifiers;
 pub(crate) mod simulate;
 pub(crate) mod simulate_answer;
 pub(crate) mod split;

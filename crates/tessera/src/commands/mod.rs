@@ -8,6 +8,7 @@ pub(crate) mod docs;
 pub(crate) mod dsr;
 pub(crate) mod erase;
 pub(crate) mod evidence;
+mod identity;
 pub(crate) mod import;
 mod live;
 mod profile;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export => workspace::export(&global),
         Command::Import(import) => import.run(&global),
         Command::Profile(command) => profile::run(&global, &command),
+        Command::Identity(command) => identity::run(&global, &command),
         Command::Reject(command) => reject::run(&global, &command),
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),

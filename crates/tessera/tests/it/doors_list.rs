@@ -80,6 +80,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("get", "/api/v1/destinations/{name}/dead-letters", "/api/v1/destinations/dead/dead-letters", ""),
     ("post", "/api/v1/destinations/{name}/replay", "/api/v1/destinations/dead/replay", ""),
     ("get", "/api/v1/totals", "/api/v1/totals", ""),
+    ("get", "/api/v1/identity/shared", "/api/v1/identity/shared", ""),
     (
         "post",
         "/api/v1/validate",
@@ -197,6 +198,7 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
     ("profile show", &["user_id:d1", "--include", "provenance,alternatives,events,merges"]),
     ("profile show", &["user_id:e1", "--include", "provenance,alternatives,events,merges"]),
     ("profile explain", &["user_id:w1", "hobby"]),
+    ("identity shared", &[]),
     ("profile explain", &["user_id:d1", "email"]),
     ("profile explain", &["user_id:e1", "email"]),
     ("profile list", &["--limit", "500"]),
