@@ -19,7 +19,7 @@ impl Undone {
                 pair == ordered(*a, *b)
                     && !(evidence.strength == Strength::Manual && evidence.received_at > self.at)
             }
-            Selector::Event { message } => evidence.message == *message,
+            Selector::Event { message } => evidence.message.digest() == *message,
             Selector::Source { source, from, to } => {
                 evidence.source == *source
                     && from.is_none_or(|from| from <= evidence.received_at)

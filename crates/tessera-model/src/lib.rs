@@ -46,7 +46,7 @@ pub use identity::{IdentityDocument, IdentityStrategy, SharedAfter, Window};
 pub use json::{Json, Shape, ShapeError, pick, pick_path, raw_at};
 pub use label::{FieldPath, Label, LabelSet};
 pub use limits::*;
-pub use message_key::MessageKey;
+pub use message_key::{MessageDigest, MessageKey};
 pub use names::{DestinationName, EventName, MessageId, NameError, PurposeName, SourceName};
 pub use namespace::{NamespaceLimits, NamespaceRules, Normalise, PreparedNamespace};
 pub use parse::{BIRTHDAY_TRAITS, Entrance, ParseContext, parse_body};

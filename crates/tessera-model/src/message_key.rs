@@ -4,7 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::MessageId;
+use crate::{MessageId, UndoId};
+
+/// A message id as an undo remembers it: its hash. What a sender put into the id is nowhere but with the event. Shown
+/// as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageDigest(UndoId);
 
 /// A message id in the fewest bytes: most are UUIDs, which take 16 instead of 36. Ordered, so that it breaks
 /// ties between events of the same time.
@@ -14,6 +20,16 @@ pub enum MessageKey {
     Uuid([u8; 16]),
     /// Anything else.
     Text(Box<str>),
+}
+
+impl MessageKey {
+    /// Its hash.
+    #[must_use]
+    pub fn digest(&self) -> MessageDigest {
+        let mut digest = [0; 16];
+        blake3::Hasher::new().update(self.to_string().as_bytes()).finalize_xof().fill(&mut digest);
+        MessageDigest(UndoId(u128::from_be_bytes(digest)))
+    }
 }
 
 impl From<&MessageId> for MessageKey {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FragmentId, MessageKey, SourceName, Timestamp};
+use crate::{FragmentId, MessageDigest, SourceName, Timestamp};
 
 /// How strong a piece of evidence is; the stronger is weighed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,8 +166,8 @@ pub enum Selector {
     },
     /// All that one event said, also when it comes again.
     Event {
-        /// The event.
-        message: MessageKey,
+        /// The hash of its message id.
+        message: MessageDigest,
     },
     /// All that a source or matcher said of what was received from `from` on and before `to`.
     Source {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tessera_model::{FragmentId, Namespace};
+use tessera_model::{FragmentId, Namespace, NamespaceRules};
 use tessera_profile::{Cluster, Row};
 use tessera_store::{Key, Store, Table};
 
@@ -45,6 +45,16 @@ pub fn fragments_of(store: &impl Store, id: FragmentId) -> Result<BTreeSet<Fragm
 /// Those of the store.
 pub fn profile_of(store: &impl Store, id: FragmentId) -> Result<Option<FragmentId>, PipelineError> {
     Ok(load_cluster(store, id)?.map(|(cluster, node)| cluster.profile_id(node)))
+}
+
+/// Whether a fragment is an account's and not a person's; `None`: there is none any more.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_account(store: &impl Store, id: FragmentId) -> Result<Option<bool>, PipelineError> {
+    let Some((cluster, node)) = load_cluster(store, id)? else { return Ok(None) };
+    let namespace = cluster.graph().nodes().get(node).map(|node| node.namespace.as_str());
+    Ok(Some(namespace == Some(NamespaceRules::ACCOUNT)))
 }
 
 /// How many profiles hold each trait, by path. Walks through everybody.

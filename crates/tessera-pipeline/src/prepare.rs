@@ -10,6 +10,7 @@ use crate::erasure::{self, Cover};
 use crate::orders::obligations;
 use crate::reviews::{self, Decision};
 use crate::rows;
+use crate::undo::{self, Ordered};
 use crate::view::View;
 
 /// An operation made ready.
@@ -55,13 +56,19 @@ pub(crate) fn prepare(
             let (verdict, by, reason) = (*verdict, by.clone(), reason.clone());
             vec![reviews::judged(store, (*a, *b), Decision { verdict, by, at, reason })?]
         }
+        Operation::Undo { id, selector, fragments, by, reason } => {
+            let (by, reason) = (by.clone(), reason.clone());
+            vec![undo::ordered(store, *id, selector, fragments.len(), Ordered { by, at, reason })?]
+        }
+        Operation::Redo { id, by, reason, .. } => {
+            let (by, reason) = (by.clone(), reason.clone());
+            undo::taken_back(store, *id, Ordered { by, at, reason })?.into_iter().collect()
+        }
         Operation::Split { .. }
         | Operation::Consents { .. }
         | Operation::LiftErasure { .. }
         | Operation::Rectify { .. }
         | Operation::Link { .. }
-        | Operation::Undo { .. }
-        | Operation::Redo { .. }
         | Operation::Resolve { .. }
         | Operation::Apply { .. }
         | Operation::ApplySealed { .. }

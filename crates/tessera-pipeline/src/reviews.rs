@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tessera_model::{FragmentId, ReviewOrder, Score, Timestamp, Verdict};
+use tessera_model::{FragmentId, ReviewOrder, Score, Selector, Timestamp, Verdict};
 use tessera_store::{Change, Key, Store, Table};
 
-use crate::PipelineError;
 use crate::replay::for_each_row;
 use crate::rows::{self, bad};
 use crate::view::{View, key_of};
+use crate::{PipelineError, UndoRow};
 
 const PAIR: u8 = b'p';
 
@@ -219,11 +219,15 @@ pub(crate) fn of_people(
 ) -> Result<Vec<Change>, PipelineError> {
     let mut changes = Vec::new();
     for_each_row(store, &[Table::Review], |key, value| {
-        if key.id().first() == Some(&PAIR) {
+        let pair = if key.id().first() == Some(&PAIR) {
             let row: ReviewRow = serde_json::from_slice(value).map_err(bad("review"))?;
-            if is_meant(row.a) || is_meant(row.b) {
-                changes.push(Change { key: *key, before: Some(value.into()), after: None });
-            }
+            Some((row.a, row.b))
+        } else {
+            let row: UndoRow = serde_json::from_slice(value).map_err(bad("undo"))?;
+            if let Selector::Edge { a, b } = row.selector { Some((a, b)) } else { None }
+        };
+        if pair.is_some_and(|(a, b)| is_meant(a) || is_meant(b)) {
+            changes.push(Change { key: *key, before: Some(value.into()), after: None });
         }
         Ok(())
     })?;

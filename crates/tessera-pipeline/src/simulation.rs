@@ -99,7 +99,7 @@ pub struct Simulation {
 
 /// The entry of a name, or that of the others: when there are too many, or when it is none that a developer would give
 /// and may be data.
-fn tell_apart<'m, T: Default>(known: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
+pub(crate) fn tell_apart<'m, T: Default>(known: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
     let is_told = known.contains_key(name) || known.len() < NAMES_MAX;
     let name = if is_told && is_plain(name) { name } else { OTHERS };
     known.entry(name.to_owned()).or_default()

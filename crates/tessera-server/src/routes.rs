@@ -11,8 +11,9 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    breach, consents, destinations, drp, erasures, evidence, live, opendsr, profiles, receipts, records,
-    reject_replay, rejects, requests, shared_identifiers, simulate, split, totals, validate, why, workspace,
+    breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, profiles, receipts,
+    records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo,
+    validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -85,7 +86,7 @@ impl<L: Log, S: Store> Table<L, S> {
 }
 
 pub(crate) fn routes<L: Log, S: Store>() -> Table<L, S> {
-    admin(ingest(open(Table(Vec::new()))))
+    stewardship(admin(ingest(open(Table(Vec::new())))))
 }
 
 /// Method and path of every route.
@@ -124,6 +125,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/profiles", May(ListProfiles), profiles::list::<L, S>)
         .get("/api/v1/profiles/{reference}", May(ReadProfile), profiles::show::<L, S>)
         .post("/api/v1/profiles/{reference}/split", May(ChangeProfiles), split::split::<L, S>)
+        .post("/api/v1/profiles/{reference}/merge", May(ChangeProfiles), merge::merge::<L, S>)
         .get("/api/v1/workspace", May(ReadWorkspace), workspace::show::<L, S>)
         .put("/api/v1/workspace", May(ChangeWorkspace), workspace::apply::<L, S>)
         .post("/api/v1/workspace/diff", May(ReadWorkspace), workspace::diff::<L, S>)
@@ -187,6 +189,23 @@ fn protocols<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .post("/drp/v1/data-rights-request", work, drp::open::<L, S>)
         .get("/drp/v1/data-rights-request/{id}", work, drp::show::<L, S>)
         .delete("/drp/v1/data-rights-request/{id}", work, drp::revoke::<L, S>)
+}
+
+/// What stewards do.
+fn stewardship<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ChangeProfiles, ReviewMatches};
+    use Need::Action as May;
+    table
+        .get("/api/v1/reviews", May(ReviewMatches), reviews::list::<L, S>)
+        .post("/api/v1/reviews", May(ReviewMatches), reviews::ask::<L, S>)
+        .get("/api/v1/reviews/{id}", May(ReviewMatches), reviews::show::<L, S>)
+        .post("/api/v1/reviews/{id}/accept", May(ReviewMatches), reviews::accept::<L, S>)
+        .post("/api/v1/reviews/{id}/reject", May(ReviewMatches), reviews::reject::<L, S>)
+        .post("/api/v1/reviews/{id}/reopen", May(ReviewMatches), reviews::reopen::<L, S>)
+        .get("/api/v1/undo", May(ChangeProfiles), undo::list::<L, S>)
+        .post("/api/v1/undo", May(ChangeProfiles), undo::order::<L, S>)
+        .post("/api/v1/undo/preview", May(ChangeProfiles), undo::preview::<L, S>)
+        .post("/api/v1/undo/{id}/redo", May(ChangeProfiles), undo::redo::<L, S>)
 }
 
 fn evidence_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

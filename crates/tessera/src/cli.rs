@@ -79,12 +79,20 @@ pub(crate) enum Command {
     Export,
     /// Import a CSV, JSON Lines or Parquet file. Safe to repeat: rows taken are not taken twice.
     Import(crate::commands::import::Import),
-    /// Show, list and split profiles.
+    /// Show, list, merge and split profiles.
     #[command(subcommand)]
     Profile(Profile),
     /// See which identifiers stand with too many people to say who one is.
     #[command(subcommand)]
     Identity(Identity),
+    /// Review pairs that a matcher is unsure of: accept, reject, reopen.
+    #[command(subcommand)]
+    Review(crate::commands::review::Review),
+    /// Take evidence away, so that what it held together comes apart; first shows what that does.
+    Undo(crate::commands::undo::Undo),
+    /// List what was undone, and take an undo back.
+    #[command(subcommand)]
+    Undos(crate::commands::undo::Undos),
     /// List, show and replay what could not be accepted.
     #[command(subcommand)]
     Reject(Reject),
@@ -194,6 +202,16 @@ pub(crate) enum Profile {
         /// Only profiles whose trait has this value: `plan=pro`.
         #[arg(long = "trait", value_name = "NAME=VALUE")]
         traits: Vec<String>,
+    },
+    /// Merge two profiles: they are one person. Limits do not stand against it; `split` and `undo` take it back.
+    Merge {
+        /// The one: `user_id:1`.
+        a: String,
+        /// The other.
+        b: String,
+        /// Why, for those who ask later. Name no persons.
+        #[arg(long)]
+        reason: String,
     },
     /// Take identifiers out of a profile, exactly as if they had never been linked to it.
     Split {

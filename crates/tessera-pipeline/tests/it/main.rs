@@ -10,4 +10,5 @@ mod properties;
 mod scenarios;
 mod simulate;
 mod survivorship;
+mod undo;
 mod world;

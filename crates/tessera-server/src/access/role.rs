@@ -110,7 +110,8 @@ macro_rules! actions {
 actions! {
     ReadProfile "read_profile" "Look one profile up" [Marketer Analyst ServiceAgent PrivacyOfficer]
     ListProfiles "list_profiles" "List and search profiles" [Marketer Analyst PrivacyOfficer]
-    ChangeProfiles "change_profiles" "Split profiles" [PrivacyOfficer]
+    ChangeProfiles "change_profiles" "Split and merge profiles, undo merges" [PrivacyOfficer]
+    ReviewMatches "review_matches" "Review pairs that a matcher is unsure of, and judge them" [PrivacyOfficer]
     ReadWorkspace "read_workspace" "Read and compare the workspace" [Marketer Analyst PrivacyOfficer Auditor]
     ChangeWorkspace "change_workspace" "Apply workspace files, and see the secrets in them" [PrivacyOfficer]
     Simulate "simulate" "Ask what a change of the workspace would do" [Marketer Analyst PrivacyOfficer]
@@ -173,6 +174,7 @@ mod tests {
         read_profile        yes   yes      yes     yes           yes             no
         list_profiles       yes   yes      yes     no            yes             no
         change_profiles     yes   no       no      no            yes             no
+        review_matches      yes   no       no      no            yes             no
         read_workspace      yes   yes      yes     no            yes             yes
         change_workspace    yes   no       no      no            yes             no
         simulate            yes   yes      yes     no            yes             no

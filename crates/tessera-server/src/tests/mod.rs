@@ -10,5 +10,6 @@ mod rejects;
 mod rights;
 mod serving;
 mod simulate;
+mod stewardship;
 mod tls;
 mod world;

@@ -14,8 +14,10 @@ mod live;
 mod profile;
 mod reject;
 pub(crate) mod report;
+pub(crate) mod review;
 mod simulate;
 mod state;
+pub(crate) mod undo;
 pub(crate) mod validate;
 mod workspace;
 
@@ -46,6 +48,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(import) => import.run(&global),
         Command::Profile(command) => profile::run(&global, &command),
         Command::Identity(command) => identity::run(&global, &command),
+        Command::Review(command) => command.run(&global),
+        Command::Undo(command) => command.run(&global),
+        Command::Undos(command) => command.run(&global),
         Command::Reject(command) => reject::run(&global, &command),
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),

@@ -44,6 +44,11 @@ pub(crate) fn run(global: &Global, command: &Profile) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Profile::Merge { a, b, reason } => {
+            let body = json!({ "with": b, "reason": reason });
+            let answer = client.post(&format!("/api/v1/profiles/{}/merge", encode(a)), &body)?;
+            if global.json { print_json(&answer) } else { show(&answer) }
+        }
         Profile::Split { reference, identifiers, reason } => {
             let body = json!({ "identifiers": identifiers, "reason": reason });
             let answer = client.post(&format!("/api/v1/profiles/{}/split", encode(reference)), &body)?;
@@ -112,7 +117,7 @@ fn identifier(value: &Value) -> String {
     }
 }
 
-fn show(profile: &Value) -> anyhow::Result<()> {
+pub(super) fn show(profile: &Value) -> anyhow::Result<()> {
     output::line(format_args!("profile {}", text(profile, "id")));
     output::line(format_args!(
         "  seen         {} to {}",

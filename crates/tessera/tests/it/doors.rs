@@ -278,7 +278,14 @@ fn ids(server: &Server) -> BTreeMap<&'static str, String> {
         "submitted_time": "2026-01-01T00:00:00Z", "api_version": "1.0",
         "subject_identities": [{"identity_type": "email", "identity_value": "w1@x.org", "identity_format": "raw"}],
     });
+    let pair = ["user_id:w1", "user_id:d1"];
+    let id = |command: &[&str]| server.json(command)["id"].as_str().unwrap().to_owned();
+    let review = id(&["review", "add", pair[0], pair[1]]);
+    server.run(&["profile", "merge", pair[0], pair[1], "--reason", "one person"]).ok();
+    let undo = id(&["undo", "--edge", pair[0], pair[1], "--reason", "two people", "--yes"]);
     BTreeMap::from([
+        ("{review}", review),
+        ("{undo}", undo),
         ("{reject}", reject),
         ("{profile}", profile),
         ("{documents}", documents),

@@ -224,6 +224,12 @@ fn the_page_on_identity_rules_runs_and_shows_why_a_link_was_refused() {
 }
 
 #[test]
+fn the_pages_on_reviewing_and_on_undo_run() {
+    run(&mut Server::start(), "review-matches.md");
+    run(&mut Server::start(), "undo-a-merge.md");
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");
