@@ -15,7 +15,7 @@ use tessera_store::{Log, Store};
 
 use crate::eraser::{Eraser, Finished, Passing};
 use crate::rows::{ErasureRow, load_erasures};
-use crate::{PipelineError, SnapshotError, for_each_due};
+use crate::{Looked, PipelineError, SnapshotError, for_each_due, for_each_unresolved, is_resolving_due};
 
 const TICK: Duration = Duration::from_millis(100);
 /// What a failed pass waits before the next.
@@ -155,7 +155,8 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
                 true => Ok(()),
                 false => self.repeat_lost().map(|()| is_restored = true),
             };
-            let worked = restored.and_then(|()| self.erase(handle)).and_then(|()| match is_asked || is_due {
+            let worked = restored.and_then(|()| self.erase(handle)).and_then(|()| self.resolve(handle));
+            let worked = worked.and_then(|()| match is_asked || is_due {
                 true => self.sweep(handle, wanted).map(|()| last_sweep = at),
                 false => Ok(()),
             });
@@ -269,6 +270,27 @@ impl<L: Log, S: Store> Housekeeper<L, S> {
         for (destination, fragments) in told {
             (self.tell)(&ErasureRow { fragments, ..row.clone() }, &[destination].into())?;
         }
+        Ok(())
+    }
+
+    /// Brings everybody to identity rules that changed.
+    fn resolve(&self, handle: &Housekeeping) -> Result<(), Trouble> {
+        let (store, rules) = (self.eraser.store.as_ref(), self.eraser.rules.load_full());
+        if !is_resolving_due(store, &rules)? {
+            return Ok(());
+        }
+        let mut clusters = 0;
+        let tell = |looked: Looked| {
+            let passing =
+                Passing { stage: "identity", done: looked.profiles, total: looked.profiles_expected };
+            handle.change(|state| state.passing = Some(passing));
+        };
+        for_each_unresolved(store, &rules, tell, |fragments| {
+            clusters += fragments.len();
+            (self.order)(Operation::Resolve { fragments }).map_err(Trouble::Order)
+        })?;
+        tracing::info!(clusters, "brought everybody to the identity rules in force");
+        handle.change(|state| state.passing = None);
         Ok(())
     }
 

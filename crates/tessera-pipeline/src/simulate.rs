@@ -21,6 +21,7 @@ use tessera_store::{Key, Store, Table};
 
 use crate::PipelineError;
 use crate::orders::{is_kept, kept_purposes};
+use crate::resolving::{identity_version, resolved};
 use crate::simulation::Simulation;
 use crate::totals::load_totals;
 use crate::waiting::{BothLabels, Queue, Receiver, takes};
@@ -70,6 +71,7 @@ impl WhatIf<'_> {
             after = Some(*last);
             for (_, value) in &page {
                 let Row::Cluster(cluster) = Row::decode(value)? else { continue };
+                walk.identity(&cluster);
                 for nodes in cluster.graph().components() {
                     if let Some(node) = nodes.first() {
                         walk.profile(&cluster, *node);
@@ -132,6 +134,7 @@ struct Holding {
 
 struct Walk<'a> {
     what: WhatIf<'a>,
+    is_regrouping: bool,
     pairs: Vec<Pair<'a>>,
     receivers: Vec<Receiver<'a>>,
     simulation: Simulation,
@@ -146,7 +149,17 @@ impl<'a> Walk<'a> {
             pairs.iter().map(|pair| pair.name),
             receivers.iter().map(|receiver| receiver.name),
         );
-        Self { what, pairs, receivers, simulation }
+        let is_regrouping = identity_version(what.old) != identity_version(what.new);
+        Self { what, is_regrouping, pairs, receivers, simulation }
+    }
+
+    /// Looks at what other identity rules make of a cluster. Those in force may not have come to it yet.
+    fn identity(&mut self, cluster: &Cluster) {
+        let WhatIf { old, new, at } = self.what;
+        if self.is_regrouping {
+            let (before, after) = (resolved(cluster, old), resolved(cluster, new));
+            self.simulation.identity.compare(&before, &after, old, at);
+        }
     }
 
     /// Looks at the profile that `node` is in, unless no event has ever named it.

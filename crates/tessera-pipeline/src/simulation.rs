@@ -7,6 +7,8 @@ use tessera_model::{DestinationName, PurposeName, Timestamp};
 use tessera_policy::Denial;
 use tessera_profile::HeldKind;
 
+use crate::regroup::Regrouping;
+
 /// Most traits, and fields of one destination, that are told apart; the others are counted together.
 const NAMES_MAX: usize = 1000;
 const NAME_BYTES_MAX: usize = 64;
@@ -93,6 +95,10 @@ pub struct Simulation {
     pub recent_events: ValueEffect,
     /// Memberships of accounts.
     pub memberships: ValueEffect,
+    /// Who would come apart or together by other identity rules, as soon as everybody is brought to them. What is told of
+    /// purposes and values is told of people as they are divided now.
+    #[serde(skip)]
+    pub identity: Regrouping,
     /// Destinations, by name.
     pub destinations: BTreeMap<DestinationName, DestinationEffect>,
 }
@@ -130,6 +136,7 @@ impl Simulation {
             event_counts: ValueEffect::default(),
             recent_events: ValueEffect::default(),
             memberships: ValueEffect::default(),
+            identity: Regrouping::default(),
             destinations: destinations.map(|name| (name.clone(), DestinationEffect::default())).collect(),
         }
     }
@@ -149,7 +156,8 @@ impl Simulation {
     #[must_use]
     pub fn is_without_effect(&self) -> bool {
         let is_same = |pair: &BeforeAfter| pair.before == pair.after;
-        self.values.removed == 0
+        self.identity.is_without_effect()
+            && self.values.removed == 0
             && self.values.kept_after_all == 0
             && self.purposes.values().all(|one| {
                 one.newly_denied.is_empty()

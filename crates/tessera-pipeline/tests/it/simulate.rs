@@ -1,5 +1,6 @@
 //! What a simulation says is what then happens.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
@@ -7,7 +8,10 @@ use serde_json::{Value, json};
 use tessera_model::{
     Document, FragmentId, NamespaceRules, Operation, PurposeName, Rules, Timestamp, Workspace,
 };
-use tessera_pipeline::{PipelineError, Query, Simulation, ValueEffect, Walked, WhatIf, for_each_due};
+use tessera_pipeline::{
+    PipelineError, Query, Simulation, ValueEffect, Walked, WhatIf, for_each_due, for_each_unresolved,
+    is_resolving_due,
+};
 use tessera_policy::{Consents, Denial, Grant};
 use tessera_profile::{Row, View};
 use tessera_store::{Clock, Store, Table};
@@ -54,6 +58,61 @@ fn simulate_at(world: &World, with: &Value, at: Timestamp) -> Simulation {
 
 fn simulate(world: &World, with: &Value) -> Simulation {
     simulate_at(world, with, world.clock.now())
+}
+
+/// Orders what brings everybody to the rules in force; returns how many clusters that took.
+fn bring(world: &mut World) -> usize {
+    let rules = world.pipeline.rules().load_full();
+    let mut found = Vec::new();
+    for_each_unresolved::<PipelineError>(
+        world.store.as_ref(),
+        &rules,
+        |_| {},
+        |fragments| {
+            found.extend(fragments);
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert!(!is_resolving_due(world.store.as_ref(), &rules).unwrap());
+    let clusters = found.len();
+    if clusters > 0 {
+        world.operate(Operation::Resolve { fragments: found });
+    }
+    clusters
+}
+
+#[test]
+fn who_would_come_together_or_apart_by_other_limits_is_told_and_is_what_applying_does() {
+    let mut world = world();
+    // One tablet, three people: with one user id to a profile each stands alone.
+    for (n, user) in ["ada", "bob", "cy"].into_iter().enumerate() {
+        let at = NOON + i64::try_from(n).unwrap();
+        let traits = json!({"name": user});
+        world.send("web", &[identify(&format!("m{n}"), Some(user), Some("tablet"), traits, at)]);
+    }
+    world.send("web", &[identify("m9", Some("dora"), Some("phone"), json!({}), NOON)]);
+    assert_eq!(world.totals().profiles, 4);
+    let limits =
+        |limit: u16| json!([{"kind": "Namespace", "name": "user_id", "priority": 10, "limit": limit}]);
+    for (limit, profiles, merged, splitting) in [(2, 3, 1, 0), (3, 2, 1, 0), (1, 4, 0, 1)] {
+        let now = world.totals().profiles;
+        let told = simulate(&world, &limits(limit));
+        assert_eq!((told.identity.merged, told.identity.splitting), (merged, splitting), "limit {limit}");
+        assert_eq!(now - told.identity.profiles.before + told.identity.profiles.after, profiles);
+        assert!(!told.is_without_effect());
+        world.operate(Operation::Apply { documents: documents(&limits(limit)) });
+        assert_eq!(world.totals().profiles, now, "applying alone waits for events");
+        assert_eq!(bring(&mut world), 1, "the other cluster is as it should be");
+        assert_eq!(world.totals().profiles, profiles, "limit {limit}");
+        let together: BTreeSet<Value> = ["ada", "bob", "cy"]
+            .map(|user| world.profile(&format!("user_id:{user}"))["id"].clone())
+            .into_iter()
+            .collect();
+        assert_eq!(u64::try_from(together.len()).unwrap() + 1, profiles);
+        assert_eq!(bring(&mut world), 0);
+        assert!(simulate(&world, &limits(limit)).is_without_effect());
+    }
 }
 
 fn given(message: &str, user: &str, at: i64) -> Value {

@@ -162,17 +162,16 @@ fn shown(world: &World) -> BTreeSet<String> {
     world.profiles().iter().map(without).collect()
 }
 
-fn undo(world: &mut World, selector: Selector) {
+/// Undoes, and returns what was told of it before.
+fn undo(world: &mut World, selector: Selector) -> tessera_pipeline::UndoPreview {
     let rules = world.pipeline.rules().load_full();
     let undoing = Undoing { selector: &selector, rules: &rules, now: world.clock.now() };
     let go_on = |_| std::ops::ControlFlow::Continue(());
     let found = undoing.preview(world.store.as_ref(), go_on).unwrap().unwrap();
-    let before = world.totals().profiles;
     let (by, reason) = ("ruth".to_owned(), "a wrong import".to_owned());
-    world.operate(Operation::Undo { id: UndoId(1), selector, fragments: found.fragments, by, reason });
-    // The preview told it.
-    let change = (found.effect.profiles.before, found.effect.profiles.after);
-    assert_eq!(world.totals().profiles + change.0, before + change.1);
+    let fragments = found.fragments.clone();
+    world.operate(Operation::Undo { id: UndoId(1), selector, fragments, by, reason });
+    found
 }
 
 fn redo(world: &mut World) {
@@ -292,11 +291,143 @@ proptest! {
         prop_assume!(is_little(&undoing));
         let whole = (encoded(&undoing), shown(&undoing));
         let selector = selector(&undoing, by, &wrong[0], span, position);
-        undo(&mut undoing, selector);
+        let before = undoing.totals().profiles;
+        let told = undo(&mut undoing, selector).effect.profiles;
+        prop_assert_eq!(undoing.totals().profiles + told.before, before + told.after);
         prop_assert_eq!(encoded(&undoing), encoded(&never));
         prop_assert_eq!(shown(&undoing), shown(&never));
         prop_assert_eq!(undoing.totals().profiles, never.totals().profiles);
         redo(&mut undoing);
         prop_assert_eq!((encoded(&undoing), shown(&undoing)), whole);
+    }
+}
+
+/// What people order besides, in the midst of it.
+#[derive(Clone, Debug)]
+enum Act {
+    Step(Step),
+    Say { user: u8, device: u8, verdict: Verdict },
+    Split { user: u8, device: u8 },
+    Undo { user: u8, device: u8, which: u8 },
+    Redo,
+    Late { user: u8, device: u8, at: i64 },
+    Limit { limit: u16 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let (user, device) = (|| 1_u8..4, || 1_u8..4);
+    prop_oneof![
+        6 => step().prop_map(Act::Step),
+        1 => (user(), device(), any::<bool>()).prop_map(|(user, device, is_unsure)| {
+            Act::Say { user, device, verdict: if is_unsure { Verdict::Unsure } else { Verdict::Different } }
+        }),
+        1 => (user(), device()).prop_map(|(user, device)| Act::Split { user, device }),
+        2 => (user(), device(), 0_u8..4).prop_map(|(user, device, which)| Act::Undo { user, device, which }),
+        1 => Just(Act::Redo),
+        1 => (user(), device(), 0_i64..6).prop_map(|(user, device, at)| Act::Late { user, device, at }),
+        1 => (1_u16..3).prop_map(|limit| Act::Limit { limit }),
+    ]
+}
+
+fn device(n: u8) -> String {
+    format!("anonymous_id:d{n}")
+}
+
+fn order(world: &mut World, number: usize, act: &Act) {
+    let (by, reason) = ("ruth".to_owned(), "why".to_owned());
+    match *act {
+        Act::Step(ref step) => apply(world, number, step, "people", true),
+        Act::Say { user: n, device: d, verdict } => {
+            let (a, b) = (world.id(&user(n)), world.id(&device(d)));
+            world.operate(Operation::Judge { a, b, verdict, by, reason });
+        }
+        Act::Split { user: n, device: d } => {
+            let fragments = vec![world.id(&device(d)), world.id(&user(n))];
+            world.operate(Operation::Split { fragments, reason });
+        }
+        Act::Undo { user: n, device: d, which } => {
+            let source = |name: &str| SourceName::parse(name).unwrap();
+            let now = world.clock.now();
+            let selector = match which {
+                0 => Selector::Edge { a: world.id(&user(n)), b: world.id(&device(d)) },
+                1 => Selector::Event {
+                    message: MessageKey::from(&MessageId::parse(&format!("m-{n}")).unwrap()).digest(),
+                },
+                2 => Selector::Source { source: source("people"), from: None, to: now },
+                _ => Selector::Source { source: source("web"), from: Some(now.plus_millis(-40)), to: now },
+            };
+            drop(undo(world, selector));
+        }
+        Act::Redo => redo(world),
+        // As an event that was sent before, or under its name: late and repeated.
+        Act::Late { user, device, at } => {
+            apply(
+                world,
+                usize::from(user),
+                &Step::Seen { user, device, at: at - 1000, value: 0 },
+                "people",
+                true,
+            );
+        }
+        Act::Limit { limit } => {
+            let mut documents = crate::world::workspace();
+            let namespace = json!({"kind": "Namespace", "name": "user_id", "priority": 10, "limit": limit});
+            documents.push(serde_json::from_value(namespace).unwrap());
+            world.operate(Operation::Apply { documents });
+            let rules = world.pipeline.rules().load_full();
+            let mut fragments = Vec::new();
+            tessera_pipeline::for_each_unresolved::<tessera_pipeline::PipelineError>(
+                world.store.as_ref(),
+                &rules,
+                |_| {},
+                |piece| {
+                    fragments.extend(piece);
+                    Ok(())
+                },
+            )
+            .unwrap();
+            world.operate(Operation::Resolve { fragments });
+        }
+    }
+    world.clock.advance_millis(10);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn histories_of_merges_splits_and_undos_lose_nothing_and_replay_to_the_same_state(
+        acts in proptest::collection::vec(act(), 1..16), commit in 1_usize..9,
+    ) {
+        let mut world = world();
+        for (number, act) in acts.iter().enumerate() {
+            order(&mut world, number, act);
+        }
+        let mut profiles = 0;
+        let mut known = BTreeSet::new();
+        let is_declared = acts.iter().any(|act| matches!(act, Act::Step(Step::Alias { .. } | Step::Judged { .. })));
+        let rules = world.pipeline.rules().load_full();
+        let limit = rules.namespaces.limit(&tessera_model::Namespace::parse("user_id").unwrap());
+        for (_, value) in world.store.scan(Table::Cluster, None, usize::MAX).unwrap() {
+            let Row::Cluster(cluster) = Row::decode(&value).unwrap() else { continue };
+            for nodes in cluster.graph().components() {
+                profiles += 1;
+                let names = nodes.iter().map(|node| &cluster.graph().nodes()[*node]);
+                let users = names.clone().filter(|node| node.namespace.as_str() == "user_id").count();
+                prop_assert!(is_declared || users <= usize::from(limit), "{users} user ids with a limit of {limit}");
+                known.extend(names.map(|node| node.id));
+            }
+        }
+        prop_assert_eq!(world.totals().profiles, profiles);
+        for n in 1..4 {
+            prop_assert!(known.contains(&world.id(&user(n))) && known.contains(&world.id(&device(n))));
+        }
+        let options = tessera_pipeline::PipelineOptions {
+            batch_events_max: commit,
+            ..tessera_pipeline::PipelineOptions::default()
+        };
+        let mut again = World::on(std::sync::Arc::clone(&world.log), options);
+        again.pipeline.catch_up().unwrap();
+        prop_assert_eq!(world.hash(), again.hash());
     }
 }

@@ -18,9 +18,12 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::disclosure::Look;
 use super::read_json;
 use super::simulate_answer::{SimulationAnswer, SimulationOrder};
+use super::undo_answer::regrouping;
 use super::workspace::{WorkspaceDiff, check, compare, draft, parse_prune};
+use crate::access::Viewer;
 use crate::edge::Stopping;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
@@ -43,6 +46,7 @@ use crate::shared::{App, blocking};
 )]
 pub(crate) async fn simulate<L: Log, S: Store>(
     State(app): State<App<L, S>>,
+    Extension(viewer): Extension<Viewer>,
     stopping: Option<Extension<Stopping>>,
     uri: Uri,
     request: Request,
@@ -54,11 +58,12 @@ pub(crate) async fn simulate<L: Log, S: Store>(
     let is_stopping =
         move || stopping.as_ref().is_some_and(|Extension(Stopping(receiver))| *receiver.borrow());
     if is_streamed {
-        return Ok(stream(app, question, is_stopping));
+        return Ok(stream(app, (question, viewer), is_stopping));
     }
     let is_over = OnDrop::default();
     let seen = Arc::clone(&is_over.0);
-    let answer = question.walk(app, move |_| go_on(!is_stopping() && !seen.load(Ordering::Relaxed))).await;
+    let answer =
+        question.walk(app, viewer, move |_| go_on(!is_stopping() && !seen.load(Ordering::Relaxed))).await;
     drop(is_over);
     answer.map(|answer| Json(answer).into_response())
 }
@@ -85,7 +90,7 @@ impl Drop for OnDrop {
 /// Answers with how far the walk is, and at the end with what it found.
 fn stream<L: Log, S: Store>(
     app: App<L, S>,
-    question: Question,
+    (question, viewer): (Question, Viewer),
     is_stopping: impl Fn() -> bool + Send + 'static,
 ) -> Response {
     // Holds one: progress that nobody reads in time is left out.
@@ -98,7 +103,7 @@ fn stream<L: Log, S: Store>(
         go_on(is_read && !is_stopping())
     };
     tokio::spawn(async move {
-        let end = match question.walk(app, on_progress).await {
+        let end = match question.walk(app, viewer, on_progress).await {
             Ok(answer) => Event::default().event("done").json_data(answer).map_err(|_| ApiError::Internal),
             Err(error) => Err(error),
         };
@@ -145,16 +150,19 @@ impl Question {
     async fn walk<L: Log, S: Store>(
         self,
         app: App<L, S>,
+        viewer: Viewer,
         progress: impl FnMut(Walked) -> ControlFlow<()> + Send + 'static,
     ) -> Result<SimulationAnswer, ApiError> {
         let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
-        let store = Arc::clone(&app.parts.store);
+        let (store, shared) = (Arc::clone(&app.parts.store), Arc::clone(&app));
         let answer = blocking(move || {
             let Self { old, new, at, problems, change } = self;
             let what = WhatIf { old: &old, new: &new, at };
             // Who has gone away reads no answer; who is still there is told that the server stops.
-            let effect = what.simulate(store.as_ref(), progress)?.ok_or(ApiError::Stopping)?;
-            Ok(SimulationAnswer { problems, change, effect })
+            let mut effect = what.simulate(store.as_ref(), progress)?.ok_or(ApiError::Stopping)?;
+            let look = Look { viewer: &viewer, route: "POST /api/v1/workspace/simulate", subject: None };
+            let identity = regrouping(&shared, &old, look, std::mem::take(&mut effect.identity))?;
+            Ok(SimulationAnswer { problems, change, effect, identity })
         })
         .await;
         drop(permit);

@@ -8,6 +8,7 @@ use tessera_model::Problem;
 use tessera_pipeline::Simulation;
 use utoipa::ToSchema;
 
+use super::undo_answer::EffectAnswer;
 use super::workspace::WorkspaceDiff;
 use crate::error::ProblemShape;
 
@@ -34,6 +35,8 @@ pub(crate) struct SimulationAnswer {
     /// What it would do to what is there.
     #[schema(value_type = SimulationShape)]
     pub(crate) effect: Simulation,
+    /// Who would come apart or together by other namespaces and identity rules, once everybody is brought to them.
+    pub(crate) identity: EffectAnswer,
 }
 
 /// What a change would do to what is there: counts, and nothing of anybody.

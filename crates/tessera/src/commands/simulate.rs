@@ -82,6 +82,11 @@ fn report(files: &Files, answer: &Value) {
     print(&fields(effect));
     print(&deliveries(effect));
     print(&leaving(effect));
+    let identity = member(answer, "identity");
+    if number(member(identity, "profiles"), "before") > 0 {
+        output::line("");
+        super::undo::people(identity).into_iter().for_each(output::line);
+    }
     output::line("");
     for line in summary(effect) {
         output::line(line);
