@@ -105,8 +105,8 @@ fn who_would_come_together_or_apart_by_other_limits_is_told_and_is_what_applying
         assert_eq!(world.totals().profiles, now, "applying alone waits for events");
         assert_eq!(bring(&mut world), 1, "the other cluster is as it should be");
         assert_eq!(world.totals().profiles, profiles, "limit {limit}");
-        let together: BTreeSet<Value> = ["ada", "bob", "cy"]
-            .map(|user| world.profile(&format!("user_id:{user}"))["id"].clone())
+        let together: BTreeSet<String> = ["ada", "bob", "cy"]
+            .map(|user| world.profile(&format!("user_id:{user}"))["id"].to_string())
             .into_iter()
             .collect();
         assert_eq!(u64::try_from(together.len()).unwrap() + 1, profiles);

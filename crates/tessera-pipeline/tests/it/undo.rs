@@ -407,7 +407,7 @@ proptest! {
         let mut known = BTreeSet::new();
         let is_declared = acts.iter().any(|act| matches!(act, Act::Step(Step::Alias { .. } | Step::Judged { .. })));
         let rules = world.pipeline.rules().load_full();
-        let limit = rules.namespaces.limit(&tessera_model::Namespace::parse("user_id").unwrap());
+        let limit = rules.namespaces.limits(&tessera_model::Namespace::parse("user_id").unwrap()).limit;
         for (_, value) in world.store.scan(Table::Cluster, None, usize::MAX).unwrap() {
             let Row::Cluster(cluster) = Row::decode(&value).unwrap() else { continue };
             for nodes in cluster.graph().components() {
