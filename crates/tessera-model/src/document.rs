@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationName, FieldPath, IdentityDocument, Label, Namespace, Normalise, PurposeName, SharedAfter,
-    SourceName, Survivorship, Timestamp, Window,
+    DestinationName, FieldPath, IdentityDocument, Label, MailboxRules, Namespace, Normalise, Normaliser,
+    Part, PurposeName, Region, SharedAfter, SourceName, Survivorship, Timestamp, Window,
 };
 
 /// The six legal bases of GDPR Art. 6(1).
@@ -232,6 +232,9 @@ pub struct SourceDocument {
     /// Where the people live whose data it brings (`EU`, `US-CA`, `BR`); absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jurisdiction: Option<String>,
+    /// The country in which its telephone numbers without a country code are dialled; absent: the namespace's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_region: Option<Region>,
     /// What an IAB TCF string says about purposes: the TCF purpose's number, and the purpose it stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcf: Option<TcfMapping>,
@@ -273,6 +276,15 @@ pub struct NamespaceDocument {
     /// How values are normalised.
     #[serde(default)]
     pub normalise: Normalise,
+    /// Of `email`: whether tags (`ada+shop@`) are taken off at providers known to have them.
+    #[serde(default, skip_serializing_if = "Part::is_kept")]
+    pub plus_tags: Part,
+    /// Of `email`: whether dots are taken out at providers known to ignore them.
+    #[serde(default, skip_serializing_if = "Part::is_kept")]
+    pub dots: Part,
+    /// Of `phone`: the country in which numbers without a country code are dialled; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_region: Option<Region>,
     /// Where events carry it, beyond `context.externalIds`: `traits.email`, `properties.loyalty_card`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
@@ -293,6 +305,14 @@ const fn five() -> u16 {
 }
 
 impl NamespaceDocument {
+    /// How its values are normalised.
+    #[must_use]
+    pub fn normaliser(&self) -> Normaliser {
+        let mailbox =
+            MailboxRules { strip_tags: self.plus_tags == Part::Strip, strip_dots: self.dots == Part::Strip };
+        Normaliser { how: self.normalise, mailbox, region: self.default_region }
+    }
+
     /// The namespaces every workspace has.
     #[must_use]
     pub fn built_in() -> Vec<Self> {
@@ -305,6 +325,9 @@ impl NamespaceDocument {
                 window: Window::Ever,
                 shared_after: SharedAfter::default(),
                 normalise,
+                plus_tags: Part::Keep,
+                dots: Part::Keep,
+                default_region: None,
                 from: from.iter().map(|path| (*path).to_owned()).collect(),
                 blocked: Vec::new(),
                 blocked_values: BTreeSet::new(),

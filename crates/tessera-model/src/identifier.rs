@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::names::parse_text;
-use crate::{IDENTIFIER_BYTES_MAX, Normalise, hashed};
+use crate::{IDENTIFIER_BYTES_MAX, Normaliser, hashed};
 
 /// A kind of identifier: `user_id`, `email`, `anonymous_id`. Invariant: 1..=64 of `a-z 0-9 _`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,7 +124,12 @@ impl Identifier {
     ///
     /// # Errors
     /// [`IdentifierError`], which never quotes the value.
-    pub fn parse(namespace: &Namespace, normalise: Normalise, value: &str) -> Result<Self, IdentifierError> {
+    pub fn parse(
+        namespace: &Namespace,
+        normalise: impl Into<Normaliser>,
+        value: &str,
+    ) -> Result<Self, IdentifierError> {
+        let normalise = normalise.into();
         let name = || namespace.as_str().to_owned();
         let value = value.trim();
         if value.is_empty() {

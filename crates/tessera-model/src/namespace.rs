@@ -3,85 +3,15 @@
 //! Reference: Segment Unify's identity rules (priority `user_id`, `email`, then alphabetical; default blocked
 //! values `^[0-]*$`, `-1`, `null`, `anonymous`; limit 1 for `user_id` and 5 for others).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::RegexSet;
-use serde::{Deserialize, Serialize};
+use tessera_contact::Region;
 
 use crate::{
     FragmentId, HASHED_SUFFIX, HashKey, Identified, Identifier, IdentifierError, IdentityDocument,
-    IdentityStrategy, Namespace, NamespaceDocument, SharedAfter, Window, identity,
+    IdentityStrategy, Namespace, NamespaceDocument, Normalise, Normaliser, SharedAfter, Window, identity,
 };
-
-/// How a value is brought to the one form in which equal means the same address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Normalise {
-    /// Trimmed, else as it came.
-    #[default]
-    Exact,
-    /// Trimmed and lower-cased.
-    Lowercase,
-    /// Lower-cased; must look like `local@domain`. Says nothing of whether mail arrives.
-    Email,
-    /// Digits with an optional leading `+`; spaces, dots, dashes, slashes and brackets are dropped, a leading
-    /// `00` becomes `+`. At least 5 digits.
-    Phone,
-}
-
-impl Normalise {
-    pub(crate) fn apply(self, value: &str) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Exact => Some(Cow::Borrowed(value)),
-            Self::Lowercase => Some(lowercase(value)),
-            Self::Email => {
-                let (local, domain) = value.rsplit_once('@')?;
-                let ok = !local.is_empty() && !domain.is_empty() && !value.contains(char::is_whitespace);
-                ok.then(|| lowercase(value))
-            }
-            Self::Phone => phone(value).map(Cow::Owned),
-        }
-    }
-
-    /// Whether advertising platforms send hashes of such values.
-    #[must_use]
-    pub const fn is_hashable(self) -> bool {
-        match self {
-            Self::Email | Self::Phone => true,
-            Self::Exact | Self::Lowercase => false,
-        }
-    }
-
-    pub(crate) const fn wanted(self) -> &'static str {
-        match self {
-            Self::Exact | Self::Lowercase => "a text",
-            Self::Email => "an e-mail address",
-            Self::Phone => "a telephone number",
-        }
-    }
-}
-
-fn lowercase(value: &str) -> Cow<'_, str> {
-    let is_lower = value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
-    if is_lower { Cow::Borrowed(value) } else { Cow::Owned(value.to_lowercase()) }
-}
-
-fn phone(value: &str) -> Option<String> {
-    let mut digits = String::with_capacity(value.len());
-    for (i, c) in value.chars().enumerate() {
-        match c {
-            '0'..='9' => digits.push(c),
-            '+' if i == 0 => digits.push('+'),
-            ' ' | '.' | '-' | '/' | '(' | ')' | '\u{a0}' => {}
-            _ => return None,
-        }
-    }
-    if let Some(rest) = digits.strip_prefix("00") {
-        digits = format!("+{rest}");
-    }
-    (digits.trim_start_matches('+').len() >= 5).then_some(digits)
-}
 
 /// One namespace, ready for use.
 #[derive(Clone, Debug)]
@@ -97,7 +27,7 @@ pub struct PreparedNamespace {
     /// With how many people a value may stand before it is shared.
     pub shared_after: SharedAfter,
     /// How values are normalised.
-    pub normalise: Normalise,
+    pub normalise: Normaliser,
     /// Where events carry it, beyond `userId`, `anonymousId` and `context.externalIds`: paths such as
     /// `["traits", "email"]`, and of hashes `["traits", "email_sha256"]`.
     pub paths: Vec<Vec<String>>,
@@ -132,6 +62,8 @@ pub struct NamespaceRules {
     anonymous_id: u16,
     account_id: Namespace,
     strategy: IdentityStrategy,
+    /// The regions in which sources read telephone numbers.
+    regions: BTreeSet<Region>,
 }
 
 /// Values that say nothing, whatever the namespace. Reference: Segment Unify's defaults, and the values that
@@ -171,7 +103,7 @@ impl NamespaceRules {
                 limit: document.limit,
                 window: document.window,
                 shared_after: document.shared_after,
-                normalise: document.normalise,
+                normalise: document.normaliser(),
                 paths: paths(&document),
                 blocked,
                 blocked_values: blocked_values(&document),
@@ -192,7 +124,7 @@ impl NamespaceRules {
         let account_id =
             Namespace::parse(Self::ACCOUNT).map_err(|e| (ordered_name(&ordered), e.to_string()))?;
         let strategy = IdentityStrategy::default();
-        Ok(Self { ordered, by_name, user_id, anonymous_id, account_id, strategy })
+        Ok(Self { ordered, by_name, user_id, anonymous_id, account_id, strategy, regions: BTreeSet::new() })
     }
 
     /// These namespaces, with what the workspace's `Identity` document says.
@@ -203,6 +135,27 @@ impl NamespaceRules {
             namespace.is_anonymous = identity.anonymous.contains(&namespace.name);
         }
         self
+    }
+
+    /// These namespaces, where sources read telephone numbers in these regions.
+    #[must_use]
+    pub fn with_regions(mut self, regions: BTreeSet<Region>) -> Self {
+        self.regions = regions;
+        self
+    }
+
+    /// Every identifier that a text can be in that namespace, whichever source sent it: a telephone number without a country code
+    /// is another one in each region.
+    pub fn readings<'a>(
+        &'a self,
+        namespace: &'a PreparedNamespace,
+        key: &'a HashKey,
+        value: &'a str,
+    ) -> impl Iterator<Item = Identified> + 'a {
+        let is_phone = namespace.normalise.how == Normalise::Phone;
+        let regions = self.regions.iter().filter(move |_| is_phone);
+        let regions = std::iter::once(None).chain(regions.copied().map(Some));
+        regions.filter_map(move |region| namespace.identify_in(key, value, region).ok().flatten())
     }
 
     /// How anonymous identifiers meet known ones.
@@ -305,7 +258,7 @@ fn paths(document: &NamespaceDocument) -> Vec<Vec<String>> {
 
 /// Exact values that say nothing, as their identifiers would hold them, and hashed.
 fn blocked_values(document: &NamespaceDocument) -> BTreeSet<String> {
-    let read = |value: &String| Identifier::parse(&document.name, document.normalise, value).ok();
+    let read = |value: &String| Identifier::parse(&document.name, document.normaliser(), value).ok();
     let known = document.blocked_values.iter().filter_map(read);
     known.flat_map(|identifier| identifier.spellings()).collect()
 }
@@ -328,11 +281,25 @@ impl PreparedNamespace {
     /// # Errors
     /// [`IdentifierError`].
     pub fn identify(&self, key: &HashKey, value: &str) -> Result<Option<Identified>, IdentifierError> {
+        self.identify_in(key, value, None)
+    }
+
+    /// Reads a value of a source that reads telephone numbers in `region`; without one the namespace's own counts.
+    ///
+    /// # Errors
+    /// [`IdentifierError`].
+    pub fn identify_in(
+        &self,
+        key: &HashKey,
+        value: &str,
+        region: Option<Region>,
+    ) -> Result<Option<Identified>, IdentifierError> {
         let trimmed = value.trim();
         if trimmed.is_empty() || (trimmed.len() <= 512 && self.blocked.is_match(trimmed)) {
             return Ok(None);
         }
-        let identifier = Identifier::parse(&self.name, self.normalise, trimmed)?;
+        let normalise = Normaliser { region: region.or(self.normalise.region), ..self.normalise };
+        let identifier = Identifier::parse(&self.name, normalise, trimmed)?;
         if self.blocked_values.contains(identifier.value()) {
             return Ok(None);
         }

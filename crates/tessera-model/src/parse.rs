@@ -403,7 +403,8 @@ impl<'a> Draft<'a> {
         value: Option<&str>,
     ) -> Result<(), Problem> {
         if let (Some(namespace), Some(value)) = (namespace, value) {
-            found.extend(namespace.identify(self.context.key, value)?);
+            let region = self.whole.source.and_then(|source| source.default_region);
+            found.extend(namespace.identify_in(self.context.key, value, region)?);
         }
         Ok(())
     }

@@ -289,7 +289,10 @@ impl<'a> Statements<'a> {
         let namespaces = &self.context.rules.namespaces;
         let namespace = crate::Namespace::parse(namespace)?;
         let identified = match namespaces.get(&namespace) {
-            Some(prepared) => prepared.identify(self.context.key, given.key.as_str())?,
+            Some(prepared) => {
+                let region = self.source.and_then(|source| source.default_region);
+                prepared.identify_in(self.context.key, given.key.as_str(), region)?
+            }
             None => None,
         };
         let Some(contact) = identified else {

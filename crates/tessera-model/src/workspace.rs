@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationDocument, Document, FieldDocument, IdentityDocument, NamespaceDocument, OFFICE,
+    DestinationDocument, Document, FieldDocument, IdentityDocument, NamespaceDocument, Normalise, OFFICE,
     PolicyDocument, PurposeDocument, PurposeName, SourceDocument,
 };
 
@@ -292,6 +292,25 @@ fn namespace_problems(document: &Document, namespace: &NamespaceDocument) -> Vec
             problems.push(Problem::new(document, "from", format!("`{path}` leads nowhere"), hint));
         }
     }
+    let is_asked = |field: &'static str, is_set: bool, how: Normalise, word: &str| {
+        let is_idle = is_set && namespace.normalise != how;
+        is_idle.then(|| {
+            Problem::new(
+                document,
+                field,
+                format!("means nothing without `normalise: {word}`"),
+                "remove it, or normalise so",
+            )
+        })
+    };
+    let strips = !(namespace.plus_tags.is_kept() && namespace.dots.is_kept());
+    problems.extend(is_asked("plus_tags", strips, Normalise::Email, "email"));
+    problems.extend(is_asked(
+        "default_region",
+        namespace.default_region.is_some(),
+        Normalise::Phone,
+        "phone",
+    ));
     for pattern in &namespace.blocked {
         if let Err(error) = regex::Regex::new(pattern) {
             let what = format!("`{pattern}` is not a regular expression: {error}");

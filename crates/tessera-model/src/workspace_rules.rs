@@ -8,7 +8,7 @@ use tessera_contract::{Contract, TrackingPlanDocument};
 use crate::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, NamespaceRules, Party,
     PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister, PurposeSet, Purposes,
-    SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
+    Region, SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
 };
 
 /// What the pipeline asks of a source.
@@ -24,6 +24,8 @@ pub struct SourceRules {
     pub category: DataCategory,
     /// Where the payload names its purposes, as the parts of a path.
     pub purposes_from: Option<Vec<String>>,
+    /// Where its telephone numbers without a country code are dialled.
+    pub default_region: Option<Region>,
     /// Our number in the TCF's global vendor list.
     pub tcf_vendor: Option<u16>,
     /// TCF purposes by number.
@@ -51,6 +53,7 @@ impl SourceRules {
                 .purposes_from
                 .as_ref()
                 .map(|path| path.split('.').map(str::to_owned).collect()),
+            default_region: source.default_region,
             tcf_vendor: tcf.and_then(|tcf| tcf.vendor),
             tcf_purposes: tcf
                 .iter()
@@ -145,7 +148,13 @@ impl Rules {
             let identity = workspace.documents().find_map(|document| {
                 if let Document::Identity(identity) = document { Some(identity) } else { None }
             });
-            identity.into_iter().fold(namespaces, NamespaceRules::with_identity)
+            let regions = workspace.documents().filter_map(|document| {
+                if let Document::Source(source) = document { source.default_region } else { None }
+            });
+            identity
+                .into_iter()
+                .fold(namespaces, NamespaceRules::with_identity)
+                .with_regions(regions.collect())
         })
         .map_err(|(name, what)| {
             vec![Problem {

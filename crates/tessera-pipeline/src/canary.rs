@@ -229,7 +229,7 @@ fn forms(value: &str, rules: &Rules, key: &HashKey) -> BTreeSet<String> {
     let namespaces = rules.namespaces.ordered().iter();
     plain.extend(
         namespaces
-            .filter_map(|namespace| namespace.identify(key, value).ok().flatten())
+            .flat_map(|namespace| rules.namespaces.readings(namespace, key, value))
             .flat_map(|identified| identified.identifier.spellings()),
     );
     let escaped = plain.iter().filter_map(|text| {

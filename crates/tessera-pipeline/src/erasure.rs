@@ -77,13 +77,11 @@ impl<'a> Mentions<'a> {
     }
 
     fn is_identifier(&self, text: &str) -> bool {
-        let identify =
-            |namespace: &tessera_model::PreparedNamespace| namespace.identify(self.key, text).ok().flatten();
-        self.rules
-            .namespaces
+        let namespaces = &self.rules.namespaces;
+        namespaces
             .ordered()
             .iter()
-            .filter_map(identify)
+            .flat_map(|namespace| namespaces.readings(namespace, self.key, text))
             .any(|identified| self.is_of(identified.id))
     }
 }

@@ -170,7 +170,7 @@ pub(crate) enum Profile {
     Show {
         /// For example `email:ada@example.com`.
         reference: String,
-        /// Parts to add: provenance, alternatives, events, merges.
+        /// Parts to add: provenance, alternatives, contacts, events, merges.
         #[arg(long, value_delimiter = ',')]
         include: Vec<String>,
         /// Show only what this purpose may see.

@@ -8,6 +8,7 @@ mod figures;
 mod governance;
 mod ingest;
 mod server;
+mod validation;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -25,11 +26,14 @@ enum Bench {
     Ingest(ingest::Arguments),
     /// What the gate, the evidence and erasure cost, and whether the gate keeps the law.
     Governance(governance::Arguments),
+    /// How fast and how well contact data is read.
+    Validation(validation::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.bench {
         Bench::Ingest(arguments) => ingest::run(arguments),
         Bench::Governance(arguments) => governance::run(arguments),
+        Bench::Validation(arguments) => validation::run_alone(arguments),
     }
 }

@@ -9,13 +9,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use tessera_model::{FragmentId, NamespaceRules, Operation, Verdict};
 use tessera_pipeline::{is_account, profile_of};
-use tessera_profile::View;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::disclosure::Look;
 use super::profile_answer::ProfileAnswer;
-use super::profiles::{answer, not_found, parse_reference, path};
+use super::profiles::{Asked, answer, not_found, parse_reference, path};
 use super::read_json;
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
@@ -64,7 +63,7 @@ pub(crate) async fn merge<L: Log, S: Store>(
     blocking(move || {
         let look =
             Look { viewer: &viewer, route: "POST /api/v1/profiles/{reference}/merge", subject: Some(one) };
-        answer(&app, &rules, look, one, View::default(), None).map(Json)
+        answer(&app, &rules, look, Asked { id: one, ..Asked::default() }).map(Json)
     })
     .await
 }

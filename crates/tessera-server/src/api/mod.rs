@@ -5,6 +5,7 @@
 
 pub(crate) mod breach;
 pub(crate) mod consents;
+mod contact_points;
 pub(crate) mod destinations;
 pub(crate) mod disclosure;
 pub(crate) mod drp;

@@ -11,6 +11,8 @@ use tessera_profile::{
 };
 use utoipa::ToSchema;
 
+use super::contact_points::ContactPoint;
+
 /// One profile.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ProfileAnswer {
@@ -43,6 +45,10 @@ pub(crate) struct ProfileAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     alternatives: Option<BTreeMap<String, Vec<Alternative>>>,
+    /// With `include=contacts`: e-mail addresses and telephone numbers, raw and normalised, with what can be said of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) contacts: Option<Vec<ContactPoint>>,
     /// With `include=events`: how often each event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -132,6 +138,7 @@ impl ProfileAnswer {
             last_seen_at: Some(profile.last_seen_at.to_string()),
             provenance: profile.provenance,
             alternatives: profile.alternatives,
+            contacts: None,
             event_counts: profile.event_counts,
             events: None,
             merges: profile.merges,
@@ -152,6 +159,7 @@ impl ProfileAnswer {
             last_seen_at: None,
             provenance: None,
             alternatives: None,
+            contacts: None,
             event_counts: None,
             events: None,
             merges: None,

@@ -16,6 +16,7 @@ use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::Params;
+use super::contact_points::contact_points;
 use super::disclosure::Look;
 use super::profile_answer::ProfileAnswer;
 use super::profile_events::events;
@@ -36,7 +37,7 @@ const LIST_MAX: usize = 500;
     get, path = "/api/v1/profiles/{reference}", tag = "profiles",
     params(
         ("reference" = String, Path, description = "`email:ada@example.com`, `account_id:acme`, or an id"),
-        ("include" = Option<String>, Query, description = "Any of `provenance,alternatives,events,merges`"),
+        ("include" = Option<String>, Query, description = "Any of `provenance,alternatives,contacts,events,merges`"),
         ("purpose" = Option<String>, Query, description = "Show only what this purpose permits"),
     ),
     responses(
@@ -56,7 +57,9 @@ pub(crate) async fn show<L: Log, S: Store>(
     let rules = app.parts.rules.load_full();
     let id = parse_reference(&rules, &app.parts.key, &path(reference)?)?;
     let mut params = Params::of(&uri)?;
-    let view = parse_include(params.take("include").as_deref().unwrap_or_default())?;
+    let include = params.take("include").unwrap_or_default();
+    let view = parse_include(&include)?;
+    let wants_contacts = include.split(',').any(|part| part == "contacts");
     let purpose = params.take("purpose").map(|name| parse_purpose(&rules, &name)).transpose()?;
     params.finish("include, purpose")?;
     if let Some(purpose) = purpose.as_ref().filter(|purpose| !viewer.may_use(purpose)) {
@@ -64,9 +67,19 @@ pub(crate) async fn show<L: Log, S: Store>(
     }
     blocking(move || {
         let look = Look { viewer: &viewer, route: "GET /api/v1/profiles/{reference}", subject: Some(id) };
-        answer(&app, &rules, look, id, view, purpose).map(Json)
+        let asked = Asked { id, view, contacts: wants_contacts, purpose };
+        answer(&app, &rules, look, asked).map(Json)
     })
     .await
+}
+
+/// What is asked of a profile.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) id: FragmentId,
+    pub(crate) view: View,
+    pub(crate) contacts: bool,
+    pub(crate) purpose: Option<PurposeName>,
 }
 
 /// The profile of a fragment as `look` sees it, or why it is denied. Recorded before it is returned.
@@ -74,10 +87,9 @@ pub(crate) fn answer<L: Log, S: Store>(
     app: &App<L, S>,
     rules: &Rules,
     look: Look<'_>,
-    id: FragmentId,
-    view: View,
-    purpose: Option<PurposeName>,
+    asked: Asked,
 ) -> Result<ProfileAnswer, ApiError> {
+    let Asked { id, view, contacts, purpose } = asked;
     let query = Query { rules, purpose: purpose.as_ref(), view, now: app.parts.clock.now() };
     let labels = app.labels(rules);
     let reader =
@@ -90,7 +102,9 @@ pub(crate) fn answer<L: Log, S: Store>(
                 true => Some(events(app, rules, look.viewer, profile.get(), &mut shown)?),
                 false => None,
             };
+            let contacts = contacts.then(|| contact_points(profile.get(), rules, &app.parts.key));
             let mut answer = ProfileAnswer::permitted(profile);
+            answer.contacts = contacts;
             answer.events = events;
             app.record(look, [(id_of(&answer.id)?, shown)])?;
             Ok(answer)
@@ -252,10 +266,12 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
             "events" => view.events = true,
             "merges" => view.merges = true,
             "alternatives" => view.alternatives = true,
+            // Made from what is shown: the engine is not asked.
+            "contacts" => {}
             other => {
                 let other: String = other.chars().take(80).collect();
                 let what = format!("`{other}` is no part of a profile that can be included");
-                return Err(ApiError::bad(what, "known: provenance, alternatives, events, merges"));
+                return Err(ApiError::bad(what, "known: provenance, alternatives, contacts, events, merges"));
             }
         }
     }

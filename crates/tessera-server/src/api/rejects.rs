@@ -182,8 +182,9 @@ fn people(rules: &Rules, key: &HashKey, payload: &str) -> BTreeSet<FragmentId> {
                 Some(Value::Number(number)) => number.to_string(),
                 _ => return,
             };
-            let identified = namespace.and_then(|namespace| namespace.identify(key, &text).ok().flatten());
-            found.extend(identified.map(|identified| identified.id));
+            let readings =
+                namespace.into_iter().flat_map(|namespace| namespaces.readings(namespace, key, &text));
+            found.extend(readings.map(|identified| identified.id));
         };
         add(namespaces.user_id(), event.get("userId"));
         add(namespaces.anonymous_id(), event.get("anonymousId"));

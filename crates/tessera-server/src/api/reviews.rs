@@ -8,14 +8,13 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use tessera_model::{FragmentId, Operation, ReviewOrder, Score, Verdict};
 use tessera_pipeline::{Decision, ReviewId, ReviewRow, ReviewState, load_review, load_reviews, profile_of};
-use tessera_profile::View;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::disclosure::Look;
 use super::merge::{check, judge, parse_reason};
 use super::profile_answer::ProfileAnswer;
-use super::profiles::{answer, parse_reference};
+use super::profiles::{Asked, answer, parse_reference};
 use super::{Params, read_json};
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
@@ -343,7 +342,7 @@ fn shown<L: Log, S: Store>(
     let row = find(app, id)?;
     let rules = app.parts.rules.load_full();
     let person = |id: FragmentId| {
-        answer(app, &rules, Look { viewer, route, subject: Some(id) }, id, View::default(), None)
+        answer(app, &rules, Look { viewer, route, subject: Some(id) }, Asked { id, ..Asked::default() })
     };
     let (a, b) = (person(row.a)?, person(row.b)?);
     Ok(ReviewAnswer { summary: summary(app, &row)?, waterfall: row.waterfall, a, b })

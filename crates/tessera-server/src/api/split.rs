@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::disclosure::Look;
 use super::profile_answer::ProfileAnswer;
-use super::profiles::{answer, not_found, parse_reference, path};
+use super::profiles::{Asked, answer, not_found, parse_reference, path};
 use super::read_json;
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
@@ -89,7 +89,7 @@ pub(crate) async fn split<L: Log, S: Store>(
         for id in [reference].into_iter().chain(fragments) {
             let look =
                 Look { viewer: &viewer, route: "POST /api/v1/profiles/{reference}/split", subject: Some(id) };
-            let profile = answer(&app, &rules, look, id, View::default(), None)?;
+            let profile = answer(&app, &rules, look, Asked { id, ..Asked::default() })?;
             if profiles.iter().all(|known| known.id != profile.id) {
                 profiles.push(profile);
             }

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod admin;
 mod bad_input;
+mod contact;
 mod ingest;
 mod live;
 mod rejects;

@@ -140,6 +140,10 @@ const WORKSPACE: [Described; 9] = [
                 "Where the people live whose data it brings (`EU`, `US-CA`, `BR`); absent: not known. Its purposes must serve it.",
             ),
             (
+                "default_region",
+                "The country (`DE`) in which its telephone numbers without a country code are dialled; absent: that of the namespace. [Contact data](../guide/contact-data.md) says more.",
+            ),
+            (
                 "tcf",
                 "What an IAB TCF string in `context.consent.tcf` says: `{vendor: 755, purposes: {1: service, 4: marketing.email}}`. `vendor` is your number in the global vendor list; without it only the TCF purposes count.",
             ),
@@ -169,6 +173,18 @@ const WORKSPACE: [Described; 9] = [
             (
                 "normalise",
                 "`exact` (default), `lowercase`, `email` or `phone`. Of the last two, SHA-256 hashes are understood too: as values, in fields of the same name with `_sha256` at the end, and as namespace `NAME_sha256`.",
+            ),
+            (
+                "plus_tags",
+                "Of `email`: `strip` takes tags off (`ada+shop@gmail.com`) at providers known to have them; `keep` (default). It merges people who share a mailbox.",
+            ),
+            (
+                "dots",
+                "Of `email`: `strip` takes dots out (`a.da@gmail.com`) at providers known to ignore them; `keep` (default).",
+            ),
+            (
+                "default_region",
+                "Of `phone`: the country (`DE`) in which numbers without a country code are dialled; absent: not known, and such numbers keep their digits.",
             ),
             (
                 "from",

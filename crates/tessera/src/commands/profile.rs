@@ -136,6 +136,12 @@ pub(super) fn show(profile: &Value) -> anyhow::Result<()> {
             origin.map_or_else(String::new, |o| format!("  ({} {})", text(o, "source"), text(o, "at")));
         output::line(format_args!("  trait        {name} = {value}{origin}"));
     }
+    for contact in list(profile, "contacts") {
+        let form = contact.get("normalised").and_then(Value::as_str).unwrap_or("-");
+        let (status, reason) = (text(contact, "status"), text(contact, "reason"));
+        let raw = contact.get("raw").map_or_else(String::new, |raw| format!(" from {raw}"));
+        output::line(format_args!("  contact      {form}{raw}: {status}, {reason}"));
+    }
     for (purpose, consent) in profile.get("consents").and_then(Value::as_object).into_iter().flatten() {
         output::line(format_args!(
             "  consent      {purpose}: {} at {}",

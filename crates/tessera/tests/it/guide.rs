@@ -230,6 +230,19 @@ fn the_pages_on_reviewing_and_on_undo_run() {
 }
 
 #[test]
+fn the_page_on_contact_data_runs_and_shows_raw_and_normalised() {
+    let mut server = Server::start();
+    run(&mut server, "contact-data.md");
+    let told = server.run(&["profile", "show", "user_id:c7", "--include", "contacts"]).ok();
+    for line in [
+        r#"  contact      ada@xn--bcher-kva.example from "Ada@Bücher.example": unknown, syntax_only"#,
+        r#"  contact      +4930123456 from "030 / 123 456": unknown, in_numbering_plan"#,
+    ] {
+        assert!(told.lines().any(|told| told == line), "`{line}` is not in: {told}");
+    }
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");
