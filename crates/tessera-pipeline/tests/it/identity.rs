@@ -60,7 +60,11 @@ fn a_hash_and_its_clear_form_are_one_identifier_which_is_shown_clear() {
     assert_eq!(known["id"], world.profile("anonymous_id:d1")["id"]);
     world.send("web", &[identify("m3", Some("ada"), None, json!({"email": hashed}), NOON + 2)]);
     assert_eq!(world.profile("user_id:ada")["identifiers"][1], clear);
-    assert_eq!(world.totals().identifiers, 3);
+    let mut imported = track("m4", None, Some("d2"), NOON + 3);
+    imported["context"] = json!({"externalIds": [{"id": hashed, "type": "email_sha256"}]});
+    world.send("web", &[imported]);
+    assert_eq!(world.profile("anonymous_id:d2")["id"], known["id"]);
+    assert_eq!(world.totals().identifiers, 4);
 }
 
 #[test]

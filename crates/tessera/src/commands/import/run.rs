@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tessera_model::SourceName;
+use tessera_model::{HASHED_SUFFIX, SourceName};
 use tessera_store::{Clock as _, SystemClock};
 
 use super::assemble::Assembler;
@@ -190,7 +190,12 @@ pub(super) fn write_key(workspace: &Value, source: &SourceName, mapping: &Mappin
     let named = |kind: &'static str| documents.iter().filter(move |document| text(document, "kind") == kind);
     for namespace in mapping.identifiers.keys() {
         let is_known = BUILT_IN.contains(&namespace.as_str())
-            || named("Namespace").any(|found| text(found, "name") == namespace);
+            || named("Namespace").any(|found| text(found, "name") == namespace)
+            || namespace.strip_suffix(HASHED_SUFFIX).is_some_and(|clear| {
+                let is_hashable = |found: &Value| ["email", "phone"].contains(&text(found, "normalise"));
+                ["email", "phone"].contains(&clear)
+                    || named("Namespace").any(|found| text(found, "name") == clear && is_hashable(found))
+            });
         if !is_known {
             let what = format!("namespace `{namespace}` of the mapping is not in the workspace");
             return Err(

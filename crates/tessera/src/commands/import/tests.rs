@@ -229,4 +229,9 @@ fn sources_and_namespaces_that_the_workspace_lacks_are_told() {
     assert_eq!(error.to_string(), "TES-M009: source `till` is not in the workspace");
     let error = write_key(&json!({"documents": []}), &source("crm"), &mapping).unwrap_err();
     assert_eq!(error.to_string(), "TES-M003: namespace `card` of the mapping is not in the workspace");
+    let hashed = |namespace: &str| {
+        let mapping = format!("kind: Mapping\ncall: identify\nidentifiers: {{{namespace}_sha256: hash}}\n");
+        write_key(&workspace, &source("crm"), &Mapping::parse("m", &mapping).unwrap()).is_ok()
+    };
+    assert!(hashed("email") && hashed("phone") && !hashed("card"), "nobody hashes cards");
 }
