@@ -54,12 +54,7 @@ fn per_second(texts: &[&str], read: impl Fn(&str) -> bool) -> usize {
     while started.elapsed().as_secs_f64() < SECONDS {
         done += texts.iter().filter(|text| read(std::hint::black_box(text))).count();
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a rate"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
     let rate = (done as f64 / started.elapsed().as_secs_f64()) as usize;
     rate
 }
