@@ -3,6 +3,8 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     reason = "a tool for developers"
 )]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
@@ -12,7 +14,7 @@ use std::time::Instant;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use tessera_match::{Column, ModelSpec, Pairs, Table, cluster, estimate, evaluate, score, train};
+use tessera_match::{Column, ModelSpec, Pairs, Table, cluster, estimate, evaluate, link};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,11 +71,9 @@ fn main() {
         }
     }
     let step = Instant::now();
-    let model = train(&table, &spec, 1).unwrap();
-    println!("train     {:?}  {} rounds, prior {:e}", step.elapsed(), model.rounds(), model.prior());
-    let step = Instant::now();
-    let scored = score(&table, &model).unwrap();
-    println!("score     {:?}  {} compared, {} kept", step.elapsed(), scored.compared, scored.pairs.len());
+    let (model, scored) = link(&table, &spec, 1, &|_, _| ()).unwrap();
+    println!("link      {:?}  {} rounds, prior {:e}", step.elapsed(), model.rounds(), model.prior());
+    println!("score     {} compared, {} kept", scored.compared, scored.pairs.len());
     let step = Instant::now();
     let clusters = cluster(&table, &model, &scored);
     println!("cluster   {:?}  {} refused", step.elapsed(), clusters.refused_pairs);

@@ -15,11 +15,11 @@ use crate::train::mix;
 /// Up to so many pairs, all are compared.
 const ALL_PAIRS_MAX: f64 = 2_000_000.0;
 /// Pairs per row that all rules together may give.
-const PAIRS_PER_ROW: f64 = 12.0;
+const PAIRS_PER_ROW: f64 = 10.0;
 /// Pairs per row that one rule may give.
 const PAIRS_PER_ROW_AND_RULE: f64 = 3.0;
 /// Pairs that any table may give, however small.
-const PAIRS_MIN: f64 = 3_000_000.0;
+const PAIRS_MIN: f64 = 8_000_000.0;
 /// Rows that costs are estimated on.
 const SAMPLE_ROWS: u32 = 60_000;
 /// Rules chosen.
@@ -52,16 +52,31 @@ pub(crate) fn choose_rules(
     let mut chosen: Vec<&Rule> = Vec::new();
     // A rule that asks for less than another finds all that the other does: single expressions first.
     let mut sum = 0.0;
-    for length in 1..=3 {
+    for length in 1..=2 {
         for (cost, rule) in costs.iter().filter(|(_, rule)| rule.0.len() == length) {
-            let implied = chosen.iter().any(|other| other.0.iter().all(|e| rule.0.contains(e)));
-            if !implied && *cost <= each && sum + cost <= budget && chosen.len() < RULES {
-                sum += cost;
+            let implied = chosen.iter().any(|other| asks_less(other, rule));
+            if !implied && *cost <= each && sum + cost <= budget {
+                let before = chosen.len();
+                chosen.retain(|other| !asks_less(rule, other));
+                sum += if chosen.len() < before { 0.0 } else { *cost };
                 chosen.push(rule);
             }
         }
     }
+    chosen.truncate(RULES);
     Ok(chosen.into_iter().cloned().collect())
+}
+
+/// Whether every pair that agrees in `strict` agrees in `loose` as well.
+fn asks_less(loose: &Rule, strict: &Rule) -> bool {
+    let covers = |loose: &Expression, strict: &Expression| {
+        loose == strict
+            || (loose.column == strict.column
+                && strict.form == Form::Whole
+                && strict.with.is_none()
+                && loose.with.is_none())
+    };
+    loose.0.iter().all(|loose| strict.0.iter().any(|strict| covers(loose, strict)))
 }
 
 /// Rows spread over the table, the same each time.

@@ -75,6 +75,8 @@ pub struct Estimate {
 /// Blocks of all rules.
 pub(crate) struct Blocks {
     blocks: Vec<Block>,
+    /// How many of them, the last ones, are of exact rules.
+    exact: usize,
     pairs: Pairs,
     rows: usize,
     /// No rule could be found, or none is needed: all pairs.
@@ -214,7 +216,13 @@ impl Blocks {
         let rules = spec.blocking.iter().chain(&spec.exact_rules);
         let blocks: Vec<Block> =
             rules.map(|rule| Block::new(table, rule, makers, spec.limits)).collect::<Result<_, _>>()?;
-        Ok(Self { blocks, pairs: spec.pairs, rows: table.rows(), all: spec.blocking.is_empty() })
+        Ok(Self {
+            blocks,
+            exact: spec.exact_rules.len(),
+            pairs: spec.pairs,
+            rows: table.rows(),
+            all: spec.blocking.is_empty(),
+        })
     }
 
     /// The sum of pairs over all rules.
@@ -244,6 +252,17 @@ impl Blocks {
             let across = self.pairs == Pairs::AcrossSources;
             candidates.retain(|other| (table.source(*other as usize) != source) == across);
         }
+    }
+}
+
+impl Blocks {
+    /// Whether two rows agree in an exact rule.
+    pub(crate) fn agree_exactly(&self, left: u32, right: u32) -> bool {
+        let exact = self.blocks.iter().rev().take(self.exact);
+        exact.map(|block| &block.of_row).any(|of_row| {
+            let right = of_row.get(right as usize);
+            of_row.get(left as usize).iter().any(|group| right.contains(group))
+        })
     }
 }
 

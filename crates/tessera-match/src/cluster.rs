@@ -3,6 +3,8 @@
 //! Not connected components alone: one weak pair must not join two groups of records that have nothing else in
 //! common. Invariant: the order of pairs does not matter, and no cluster breaks a limit.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ use crate::error::MatchError;
 use crate::forms::Makers;
 use crate::model::Model;
 use crate::score::{ScoredPair, ScoredPairs};
-use crate::spec::Rule;
+use crate::spec::{Limits, Rule};
 use crate::table::Table;
 
 /// For each row the smallest row of its cluster.
@@ -57,6 +59,10 @@ impl Sets {
     }
 }
 
+/// The mean probability that all pairs between two clusters must have before they are joined; a pair that was not
+/// compared, or not kept, counts as none.
+const SUPPORT_MIN: f64 = 0.25;
+
 /// Joins rows by `scored`'s pairs from the model's threshold `link` on, strongest first.
 #[must_use]
 pub fn cluster(table: &Table, model: &Model, scored: &ScoredPairs) -> Clusters {
@@ -67,20 +73,96 @@ pub fn cluster(table: &Table, model: &Model, scored: &ScoredPairs) -> Clusters {
     strong.par_sort_unstable_by(|a, b| {
         b.weight.total_cmp(&a.weight).then_with(|| (a.left, a.right).cmp(&(b.left, b.right)))
     });
-    let mut sets = Sets::new(table.rows());
+    let mut growing = Growing::new(table, &spec.limits, scored);
     let mut refused_pairs = 0;
     for pair in strong {
-        let (left, right) = (sets.find(pair.left), sets.find(pair.right));
+        let (left, right) = (growing.sets.find(pair.left), growing.sets.find(pair.right));
         if left == right {
             continue;
         }
-        if sets.size[left as usize] + sets.size[right as usize] > spec.limits.cluster_rows_max {
+        if growing.may_join(left, right) {
+            growing.join(left, right);
+        } else {
             refused_pairs += 1;
-            continue;
         }
-        sets.join(left, right);
     }
-    Clusters { ids: sets.ids(), refused_pairs }
+    Clusters { ids: growing.sets.ids(), refused_pairs }
+}
+
+/// Clusters as they grow, with all that speaks for joining two.
+struct Growing<'a> {
+    table: &'a Table,
+    limits: &'a Limits,
+    sets: Sets,
+    /// Rows of each cluster of more than one, under its smallest row.
+    members: BTreeMap<u32, Vec<u32>>,
+    /// Where each row's neighbours begin in `neighbours`.
+    starts: Vec<u32>,
+    neighbours: Vec<(u32, f32)>,
+}
+
+impl<'a> Growing<'a> {
+    fn new(table: &'a Table, limits: &'a Limits, scored: &ScoredPairs) -> Self {
+        let mut starts = vec![0_u32; table.rows() + 1];
+        for pair in &scored.pairs {
+            starts[pair.left as usize + 1] += 1;
+            starts[pair.right as usize + 1] += 1;
+        }
+        for row in 1..starts.len() {
+            starts[row] += starts[row - 1];
+        }
+        let mut next = starts.clone();
+        let mut neighbours = vec![(0, 0.0); scored.pairs.len() * 2];
+        for pair in &scored.pairs {
+            for (own, other) in [(pair.left, pair.right), (pair.right, pair.left)] {
+                neighbours[next[own as usize] as usize] = (other, pair.probability);
+                next[own as usize] += 1;
+            }
+        }
+        Self { table, limits, sets: Sets::new(table.rows()), members: BTreeMap::new(), starts, neighbours }
+    }
+
+    fn members(&self, root: u32) -> Vec<u32> {
+        self.members.get(&root).cloned().unwrap_or_else(|| vec![root])
+    }
+
+    fn may_join(&mut self, left: u32, right: u32) -> bool {
+        let sizes = [left, right].map(|root| self.sets.size[root as usize]);
+        if sizes == [1, 1] && !self.limits.one_per_source {
+            return self.limits.cluster_rows_max > 1;
+        }
+        if sizes.iter().sum::<u32>() > self.limits.cluster_rows_max {
+            return false;
+        }
+        let (few, many) = if sizes[0] <= sizes[1] { (left, right) } else { (right, left) };
+        let (few, other) = (self.members(few), many);
+        if self.limits.one_per_source {
+            let many = self.members(other);
+            let source = |row: &u32| self.table.source(*row as usize);
+            if few.iter().any(|row| many.iter().any(|other| source(row) == source(other))) {
+                return false;
+            }
+        }
+        let mut sum = 0.0;
+        for row in few {
+            for place in self.starts[row as usize]..self.starts[row as usize + 1] {
+                let (neighbour, probability) = self.neighbours[place as usize];
+                if self.sets.find(neighbour) == other {
+                    sum += f64::from(probability);
+                }
+            }
+        }
+        sum >= SUPPORT_MIN * f64::from(sizes[0]) * f64::from(sizes[1])
+    }
+
+    fn join(&mut self, left: u32, right: u32) {
+        let (mut members, other) = (self.members(left), self.members(right));
+        members.extend(other);
+        self.members.remove(&left);
+        self.members.remove(&right);
+        let (root, _) = self.sets.join(left, right);
+        self.members.insert(root, members);
+    }
 }
 
 /// Joins rows that agree in all of at least one of `rules`; nothing is trained or scored.

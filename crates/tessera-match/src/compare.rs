@@ -54,8 +54,7 @@ impl Kernel {
 }
 
 /// A table with what comparing its rows needs.
-pub(crate) struct Prepared<'a> {
-    table: &'a Table,
+pub(crate) struct Prepared {
     columns: Vec<usize>,
     /// Codes of the columns, row by row: one look at memory for a record.
     codes: Vec<u32>,
@@ -141,11 +140,7 @@ impl Comparer {
     }
 
     /// Works out the forms of all values of `table`.
-    pub(crate) fn prepare<'a>(
-        &self,
-        table: &'a Table,
-        frequent: &[Frequent],
-    ) -> Result<Prepared<'a>, MatchError> {
+    pub(crate) fn prepare(&self, table: &Table, frequent: &[Frequent]) -> Result<Prepared, MatchError> {
         let columns = self
             .columns
             .iter()
@@ -175,7 +170,7 @@ impl Comparer {
                 codes.map(|code| step_of(frequent, column_of(slot).text(code))).collect()
             })
             .collect();
-        Ok(Prepared { table, columns, codes, forms, steps })
+        Ok(Prepared { columns, codes, forms, steps })
     }
 
     /// The levels of a pair of rows.
@@ -231,13 +226,15 @@ fn need(needs: &mut Needs, test: &Test) {
 /// One row of a prepared table.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
-    prepared: &'a Prepared<'a>,
+    table: &'a Table,
+    prepared: &'a Prepared,
     row: usize,
 }
 
-impl<'a> Prepared<'a> {
-    pub(crate) fn record(&'a self, row: usize) -> Record<'a> {
-        Record { prepared: self, row }
+impl Prepared {
+    /// A row of the table that was prepared.
+    pub(crate) fn record<'a>(&'a self, table: &'a Table, row: usize) -> Record<'a> {
+        Record { table, prepared: self, row }
     }
 }
 
@@ -247,7 +244,7 @@ impl<'a> Record<'a> {
     }
 
     fn text(self, slot: usize) -> &'a str {
-        self.prepared.table.columns()[self.prepared.columns[slot]].text(self.code(slot))
+        self.table.columns()[self.prepared.columns[slot]].text(self.code(slot))
     }
 
     fn forms(self, slot: usize) -> &'a Forms {
@@ -276,8 +273,9 @@ impl Kernel {
         if equal && self.tests.first() == Some(&Test::Equal) {
             return 1 + left.step(self.slot).min(self.steps - 1);
         }
-        let pair =
-            Texts { left: left.text(self.slot), right: right.text(self.slot), similarity: None, edits: None };
+        // Greedy measures may depend on the order of the two; the records' order must not show.
+        let (one, other) = (left.text(self.slot), right.text(self.slot));
+        let pair = Texts { left: one.min(other), right: one.max(other), ..Texts::default() };
         self.first_that_holds(left, right, pair)
     }
 
@@ -360,10 +358,13 @@ fn numbers(left: &Forms, a: usize, right: &Forms, b: usize) -> Option<(f64, f64)
 }
 
 /// Two texts, and what was already measured of them.
+#[derive(Default)]
 struct Texts<'a> {
     left: &'a str,
     right: &'a str,
     similarity: Option<f64>,
+    local_similarity: Option<f64>,
+    words: Option<f64>,
     edits: Option<Option<usize>>,
 }
 
@@ -373,7 +374,7 @@ impl Texts<'_> {
         match test {
             Test::Equal => left == right,
             Test::JaroWinkler(at_least) => {
-                *self.similarity.get_or_insert_with(|| like(left, right, 0.0)) >= *at_least
+                *self.similarity.get_or_insert_with(|| like(left, right)) >= *at_least
             }
             Test::Edits(at_most) => self
                 .edits
@@ -381,8 +382,8 @@ impl Texts<'_> {
                 .is_some_and(|edits| edits <= *at_most as usize),
             Test::EditShare(share) => {
                 let longer = left.len().max(right.len());
-                let at_most = (0..=longer).rev().find(|edits| ratio(*edits, longer) <= *share).unwrap_or(0);
-                edits(left, right, at_most).is_some()
+                let at_most = (0..=longer).take_while(|edits| ratio(*edits, longer) <= *share).count();
+                edits(left, right, at_most.saturating_sub(1)).is_some()
             }
             Test::Initial => {
                 let (short, long) = if left.len() <= right.len() { (left, right) } else { (right, left) };
@@ -403,10 +404,13 @@ impl Texts<'_> {
                 .is_some_and(|end| right.ends_with(end)),
             Test::LocalPart => local_part(left) == local_part(right),
             Test::LocalPartJaroWinkler(at_least) => {
-                like(local_part(left), local_part(right), *at_least) >= *at_least
+                let like = || like(local_part(left), local_part(right));
+                *self.local_similarity.get_or_insert_with(like) >= *at_least
             }
             Test::SharedItems(at_least) => shared_items(left, right) >= *at_least as usize,
-            Test::SharedWords(share) => shared_words(left, right) >= *share,
+            Test::SharedWords(share) => {
+                *self.words.get_or_insert_with(|| shared_words(left, right)) >= *share
+            }
             Test::Phonetic
             | Test::Nickname
             | Test::Swapped(_)

@@ -61,7 +61,7 @@ pub fn explain(table: &Table, model: &Model, left: usize, right: usize) -> Resul
     let weights = Weights::new(model)?;
     let comparer = Comparer::new(&spec.comparisons);
     let prepared = comparer.prepare(table, &model.frequent())?;
-    let pattern = comparer.compare(prepared.record(left), prepared.record(right));
+    let pattern = comparer.compare(prepared.record(table, left), prepared.record(table, right));
     Ok(waterfall(spec, &weights, &pattern))
 }
 

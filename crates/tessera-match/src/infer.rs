@@ -94,7 +94,7 @@ fn levels(kind: Kind) -> Vec<Test> {
     };
     match kind {
         Kind::GivenName => {
-            vec![Equal, JaroWinkler(0.92), Nickname, Initial, Phonetic, JaroWinkler(0.8)]
+            vec![Equal, JaroWinkler(0.92), Nickname, Initial, JaroWinkler(0.8)]
         }
         Kind::FamilyName => vec![Equal, JaroWinkler(0.92), Phonetic, JaroWinkler(0.8)],
         Kind::FullName => {

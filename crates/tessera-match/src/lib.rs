@@ -21,9 +21,11 @@ mod error;
 mod evaluate;
 mod explain;
 mod forms;
+mod index;
 mod infer;
 mod keys;
 mod kinds;
+mod linker;
 mod mixture;
 mod model;
 mod score;
@@ -38,11 +40,15 @@ pub use cluster::{Clusters, cluster, exact};
 pub use error::MatchError;
 pub use evaluate::{CalibrationBin, Evaluation, Quality, evaluate};
 pub use explain::{Explanation, Step, explain};
+pub use index::Index;
 pub use model::Model;
-pub use score::{ScoredPair, ScoredPairs, score, score_with};
+pub use score::{ScoredPair, ScoredPairs, link, score, score_with};
 pub use spec::{
     COMPARISONS_MAX, Comparison, Expression, Form, LEVELS_MAX, Limits, ModelSpec, Pairs, RULES_MAX, Rule,
     Test, Thresholds,
 };
 pub use table::{Column, ROWS_MAX, Table};
 pub use train::train;
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,12 @@ use rayon::prelude::*;
 
 use crate::compare::Pattern;
 
+mod expectation;
+mod ties;
+
+use expectation::Expectation;
+pub(crate) use ties::Tie;
+
 /// A pattern and how many pairs have it.
 pub(crate) type Counted = (Pattern, f64);
 
@@ -65,10 +71,46 @@ pub(crate) struct Start {
     pub(crate) sampled: f64,
     /// The sets of comparisons that blocking rules ask to agree; empty when all pairs were compared.
     pub(crate) blocked_by: Vec<Agreed>,
+    /// What pairs drawn at random have in common.
+    pub(crate) random: Random,
     /// Whether strata are told apart.
     pub(crate) strata: bool,
     /// How many pairs a belief from elsewhere counts for.
     pub(crate) belief: f64,
+}
+
+/// What pairs drawn at random have in common, by two comparisons.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Random {
+    /// Pairs drawn.
+    pub(crate) pairs: f64,
+    /// Pairs that have values in both.
+    pub(crate) present: Vec<Vec<f64>>,
+    /// Pairs that agree in full in both.
+    pub(crate) agree: Vec<Vec<f64>>,
+}
+
+impl Random {
+    pub(crate) fn new(shapes: &[Shape], patterns: &[Counted]) -> Self {
+        let count = shapes.len();
+        let mut random =
+            Self { pairs: 0.0, present: vec![vec![0.0; count]; count], agree: vec![vec![0.0; count]; count] };
+        for (pattern, pairs) in patterns {
+            random.pairs += pairs;
+            let agreed = agreed(shapes, pattern);
+            for a in 0..count {
+                for b in 0..count {
+                    if pattern[a] != 0 && pattern[b] != 0 {
+                        random.present[a][b] += pairs;
+                        if agreed & (1 << a) != 0 && agreed & (1 << b) != 0 {
+                            random.agree[a][b] += pairs;
+                        }
+                    }
+                }
+            }
+        }
+        random
+    }
 }
 
 /// What was learned.
@@ -76,15 +118,21 @@ pub(crate) struct Start {
 pub(crate) struct Mixture {
     pub(crate) shapes: Vec<Shape>,
     pub(crate) chances: Vec<Chances>,
+    /// By comparison, the one it is tied to among matches.
+    pub(crate) ties: Vec<Option<Tie>>,
     pub(crate) strata: BTreeMap<Agreed, Stratum>,
     pub(crate) prior: f64,
     pub(crate) log_likelihood: f64,
     pub(crate) rounds: u32,
 }
 
-const ROUNDS_MAX: u32 = 300;
-/// Learning ends when no pattern's probability moves by more than this.
-const MOVE_MIN: f64 = 1e-5;
+const ROUNDS_MAX: u32 = 200;
+/// Learning ends when pairs moved by a smaller share of all matches than this.
+const MOVE_MIN: f64 = 1e-4;
+/// When it is looked anew which comparisons are tied: the first rounds know matches only roughly.
+const TIED_IN_ROUNDS: [u32; 3] = [2, 5, 15];
+/// How a comparison that another is tied to may stand: no value or no tie, near, apart.
+const STANDINGS: usize = 3;
 /// No chance is smaller: what was never seen is rare, not impossible.
 const CHANCE_MIN: f64 = 1e-12;
 
@@ -123,6 +171,7 @@ pub(crate) fn learn(start: Start, patterns: &[Counted]) -> Mixture {
     let mut mixture = Mixture {
         shapes: start.shapes.clone(),
         chances: start.chances.clone(),
+        ties: vec![None; start.shapes.len()],
         strata: BTreeMap::new(),
         prior: start.prior,
         log_likelihood: f64::NEG_INFINITY,
@@ -132,11 +181,16 @@ pub(crate) fn learn(start: Start, patterns: &[Counted]) -> Mixture {
         let stratum = mixture.first_guess(&start, part);
         mixture.strata.insert(part.agreed, stratum);
     }
+    let mut tied = vec![None; start.shapes.len()];
     while mixture.rounds < ROUNDS_MAX {
         mixture.rounds += 1;
         let moved = mixture.expect(&mut parts);
+        if start.strata && TIED_IN_ROUNDS.contains(&mixture.rounds) {
+            tied = ties::strongest(&mixture.shapes, &parts);
+        }
         mixture.maximise(&start, &first_u, &parts);
-        if moved < if start.strata { MOVE_MIN } else { MOVE_MIN * 1e-6 } {
+        mixture.learn_ties(&tied, &parts);
+        if moved < if start.strata { MOVE_MIN } else { 1e-9 } {
             break;
         }
     }
@@ -241,37 +295,80 @@ impl Mixture {
             .collect()
     }
 
-    /// The natural logarithm of the odds that a pair with `pattern` is a match.
-    fn log_odds(&self, agreed: Agreed, stratum: &Stratum, pattern: &Pattern) -> f64 {
-        let mut sum = stratum.odds.max(CHANCE_MIN).ln();
-        for (place, shape) in self.shapes.iter().enumerate() {
-            let level = usize::from(pattern[place]);
-            if level == 0 {
-                continue;
-            }
-            let m = &self.chances[place].m;
-            let m =
-                if agreed & (1 << place) != 0 { m[level] / full(shape, m).max(CHANCE_MIN) } else { m[level] };
-            sum += m.max(CHANCE_MIN).ln() - stratum.u[place][level].max(CHANCE_MIN).ln();
-        }
-        sum
+    fn learn_ties(&mut self, tied: &[Option<usize>], parts: &[Part]) {
+        self.ties = tied
+            .par_iter()
+            .enumerate()
+            .map(|(place, to)| {
+                let to = (*to)?;
+                Some(ties::learn(
+                    &self.shapes[place],
+                    place,
+                    (to, &self.shapes[to]),
+                    &self.chances[place].m,
+                    parts,
+                ))
+            })
+            .collect();
     }
 
-    /// Estimates each pattern anew; says how far the farthest has moved, rare patterns aside.
+    /// How the comparison that `place` is tied to stands in `pattern`.
+    pub(crate) fn standing(&self, pattern: &Pattern, place: usize) -> usize {
+        let Some(tie) = &self.ties[place] else { return 0 };
+        let level = usize::from(pattern[tie.to]);
+        if level == 0 { 0 } else { 1 + usize::from(level + 1 == self.shapes[tie.to].levels) }
+    }
+
+    /// The natural logarithms of the odds of a match that the levels add in a stratum: by comparison, and by
+    /// [`Self::standing`] and level.
+    pub(crate) fn weights(&self, agreed: Agreed, u: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let of = |(place, shape): (usize, &Shape)| {
+            let own = agreed & (1 << place) != 0;
+            let m = &self.chances[place].m;
+            let tables = match &self.ties[place] {
+                Some(tie) if !own => vec![m, &tie.near, &tie.apart],
+                _ => vec![m; STANDINGS],
+            };
+            let whole = if own { full(shape, m).max(CHANCE_MIN) } else { 1.0 };
+            let weight = |m: &Vec<f64>, level: usize| match level {
+                0 => 0.0,
+                _ => (m[level] / whole).max(CHANCE_MIN).ln() - u[place][level].max(CHANCE_MIN).ln(),
+            };
+            tables.iter().flat_map(|m| (0..shape.levels).map(move |level| weight(m, level))).collect()
+        };
+        self.shapes.iter().enumerate().map(of).collect()
+    }
+
+    /// What `pattern` adds by its comparison `place`.
+    pub(crate) fn part(&self, weights: &[Vec<f64>], pattern: &Pattern, place: usize) -> f64 {
+        let standing = self.standing(pattern, place) * self.shapes[place].levels;
+        weights[place][standing + usize::from(pattern[place])]
+    }
+
+    /// What `pattern` adds in all.
+    pub(crate) fn sum(&self, weights: &[Vec<f64>], pattern: &Pattern) -> f64 {
+        (0..self.shapes.len()).map(|place| self.part(weights, pattern, place)).sum()
+    }
+
+    /// Estimates each pattern anew; says by what share of all matches pairs have moved.
     fn expect(&self, parts: &mut [Part]) -> f64 {
-        parts
-            .par_iter_mut()
-            .map(|part| {
-                let stratum = &self.strata[&part.agreed];
-                let mut moved = 0.0_f64;
-                for ((pattern, _), probability) in part.patterns.iter().zip(part.probability.iter_mut()) {
-                    let new = 1.0 / (1.0 + (-self.log_odds(part.agreed, stratum, pattern)).exp());
-                    moved = moved.max((new - *probability).abs());
-                    *probability = new;
-                }
-                moved
-            })
-            .reduce(|| 0.0, f64::max)
+        let sums = parts.par_iter_mut().map(|part| {
+            let stratum = &self.strata[&part.agreed];
+            let weights = self.weights(part.agreed, &stratum.u);
+            let odds = stratum.odds.max(CHANCE_MIN).ln();
+            let (mut moved, mut matches) = (0.0, 0.0);
+            for ((pattern, count), probability) in part.patterns.iter().zip(part.probability.iter_mut()) {
+                let new = 1.0 / (1.0 + (-odds - self.sum(&weights, pattern)).exp());
+                moved += count * (new - *probability).abs();
+                matches += count * new;
+                *probability = new;
+            }
+            (moved, matches)
+        });
+        // Summed in order: the sum of floating-point numbers depends on it.
+        let sums: Vec<(f64, f64)> = sums.collect();
+        let (moved, matches) = sums.iter().fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+        moved / f64::max(matches, 1e-9)
     }
 
     fn maximise(&mut self, start: &Start, first_u: &[Vec<f64>], parts: &[Part]) {
@@ -292,8 +389,9 @@ impl Mixture {
         if start.strata {
             self.correct_u(start, first_u, &tallies);
         }
+        let expectation = Expectation::new(start, self, matches);
         for (part, tally) in parts.iter().zip(&tallies) {
-            let stratum = self.learn_stratum(start, part, tally);
+            let stratum = self.learn_stratum(start, &expectation, part, tally);
             self.strata.insert(part.agreed, stratum);
         }
     }
@@ -341,15 +439,22 @@ impl Mixture {
         }
     }
 
-    fn learn_stratum(&self, start: &Start, part: &Part, tally: &[Tally]) -> Stratum {
+    fn learn_stratum(
+        &self,
+        start: &Start,
+        expectation: &Expectation,
+        part: &Part,
+        tally: &[Tally],
+    ) -> Stratum {
         let places = 0..self.shapes.len();
-        let (mut matches, mut pairs, mut chance) = (0.0, 0.0, 0.0);
+        let (mut matches, mut pairs, mut truncated) = (0.0, 0.0, 0.0);
         for ((pattern, count), probability) in part.patterns.iter().zip(&part.probability) {
             pairs += count;
             matches += count * probability;
-            chance +=
-                count * (1.0 - probability) * if start.strata { self.truncation(part, pattern) } else { 1.0 };
+            truncated += count * (1.0 - probability + 1e-3) * self.truncation(part, pattern);
         }
+        let chance = pairs - matches;
+        let truncation = truncated / (chance + 1e-3 * pairs);
         if !start.strata {
             let u = places
                 .map(|place| {
@@ -359,10 +464,13 @@ impl Mixture {
                 .collect();
             return Stratum { odds: matches / chance.max(CHANCE_MIN), u, pairs, matches };
         }
-        let believed = self.believed_odds(part.agreed);
-        let believed_matches = believed / (1.0 + believed);
-        let odds = (matches + start.belief * believed_matches)
-            / (chance + start.belief * (1.0 - believed_matches)).max(CHANCE_MIN);
+        let expected = expectation.of(self, part.agreed);
+        let agreeing = (1.0 + chance) / (1.0 / expected.chance.min(pairs).max(1e-9) + 1.0);
+        let matching = match expected.matches {
+            Some(expected) => (1.0 + matches) / (1.0 / expected.max(1e-9) + 1.0),
+            None => matches,
+        };
+        let odds = matching / (agreeing * truncation).max(CHANCE_MIN);
         let u = places
             .map(|place| {
                 let believed = self.believed_u(part.agreed, place);
@@ -388,30 +496,20 @@ impl Mixture {
     fn log_likelihood(&self, parts: &[Part]) -> f64 {
         let of = |part: &Part| -> f64 {
             let stratum = &self.strata[&part.agreed];
+            let weights = self.weights(part.agreed, &stratum.u);
             let chance = |pattern: &Pattern| -> f64 {
                 let levels = (0..self.shapes.len()).filter(|place| pattern[*place] != 0);
-                levels.map(|place| stratum.u[place][usize::from(pattern[place])].ln()).sum()
+                levels.map(|place| stratum.u[place][usize::from(pattern[place])].max(CHANCE_MIN).ln()).sum()
             };
             part.patterns
                 .iter()
                 .map(|(pattern, count)| {
-                    let odds = self.log_odds(part.agreed, stratum, pattern).exp();
+                    let odds = stratum.odds * self.sum(&weights, pattern).exp();
                     count * (chance(pattern) + odds.ln_1p() - stratum.odds.ln_1p())
                 })
                 .sum()
         };
         parts.iter().map(of).sum()
-    }
-
-    /// The natural logarithm of the odds of a match that one level adds in a stratum.
-    pub(crate) fn level_weight(&self, agreed: Agreed, u: &[f64], place: usize, level: usize) -> f64 {
-        if level == 0 {
-            return 0.0;
-        }
-        let m = &self.chances[place].m;
-        let own = agreed & (1 << place) != 0;
-        let m = if own { m[level] / full(&self.shapes[place], m).max(CHANCE_MIN) } else { m[level] };
-        m.max(CHANCE_MIN).ln() - u[level].max(CHANCE_MIN).ln()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparer, Frequent, Pattern};
 use crate::error::MatchError;
-use crate::mixture::{Agreed, Chances, Mixture, Shape, Stratum, agreed};
+use crate::mixture::{Agreed, Chances, Mixture, Shape, Stratum, Tie, agreed};
 use crate::spec::ModelSpec;
 
 /// The format of a stored model.
@@ -31,8 +31,18 @@ struct LearnedComparison {
     full_to: usize,
     m: Vec<f64>,
     u: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tie: Option<LearnedTie>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     frequent: Frequent,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LearnedTie {
+    to: usize,
+    near: Vec<f64>,
+    apart: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,8 +61,10 @@ impl Model {
             .shapes
             .iter()
             .zip(mixture.chances)
+            .zip(mixture.ties)
             .zip(frequent)
-            .map(|((shape, chances), frequent)| LearnedComparison {
+            .map(|(((shape, chances), tie), frequent)| LearnedComparison {
+                tie: tie.map(|Tie { to, near, apart }| LearnedTie { to, near, apart }),
                 full_from: shape.full.start,
                 full_to: shape.full.end,
                 m: chances.m,
@@ -108,6 +120,8 @@ impl Model {
             (shape, Chances { m: comparison.m.clone(), u: comparison.u.clone() })
         };
         let (shapes, chances) = self.learned.iter().map(of).unzip();
+        let tie = |tie: &LearnedTie| Tie { to: tie.to, near: tie.near.clone(), apart: tie.apart.clone() };
+        let ties = self.learned.iter().map(|comparison| comparison.tie.as_ref().map(tie)).collect();
         let strata = self
             .strata
             .iter()
@@ -119,6 +133,7 @@ impl Model {
         Mixture {
             shapes,
             chances,
+            ties,
             strata,
             prior: self.prior,
             log_likelihood: self.log_likelihood,
@@ -152,6 +167,10 @@ impl Weights {
         };
         let fits = shapes == mixture.shapes
             && mixture.chances.iter().all(|chances| chances.u.len() == chances.m.len())
+            && mixture.ties.iter().zip(&shapes).all(|(tie, shape)| {
+                let whole = |chances: &Vec<f64>| chances.len() == shape.levels;
+                tie.as_ref().is_none_or(|tie| tie.to < shapes.len() && whole(&tie.near) && whole(&tie.apart))
+            })
             && mixture.strata.values().all(|stratum| whole(&stratum.u));
         if !fits {
             return Err(misfit("its numbers are not those of its comparisons"));
@@ -165,7 +184,7 @@ impl Weights {
             let odds = match weights.mixture.strata.get(&agreed) {
                 Some(stratum) => {
                     weights.places[set] = u32::try_from(weights.tables.len()).unwrap_or_default();
-                    weights.tables.push(weights.of_stratum(agreed, &stratum.u));
+                    weights.tables.push(weights.mixture.weights(agreed, &stratum.u));
                     stratum.odds
                 }
                 None => weights.mixture.believed_odds(agreed),
@@ -175,36 +194,31 @@ impl Weights {
         Ok(weights)
     }
 
-    fn of_stratum(&self, agreed: Agreed, u: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let of = |(place, shape): (usize, &Shape)| {
-            let level = |level| self.mixture.level_weight(agreed, &u[place], place, level);
-            (0..shape.levels).map(level).collect()
-        };
-        self.mixture.shapes.iter().enumerate().map(of).collect()
-    }
-
     /// Levels of full agreement weigh as in a set that holds the comparison, the others as in one that does not.
     fn of_unseen(&self) -> Vec<Vec<f64>> {
-        let of = |(place, shape): (usize, &Shape)| {
-            let own = 1 << place;
-            let (agrees, differs) = (self.mixture.believed_u(own, place), self.mixture.believed_u(0, place));
-            (0..shape.levels)
-                .map(|level| {
-                    let (agreed, u) =
-                        if shape.full.contains(&level) { (own, &agrees) } else { (0, &differs) };
-                    self.mixture.level_weight(agreed, u, place, level)
-                })
-                .collect()
+        let mixture = &self.mixture;
+        let all = Agreed::MAX;
+        let believed = |agreed: &dyn Fn(usize) -> Agreed| -> Vec<Vec<f64>> {
+            (0..mixture.shapes.len()).map(|place| mixture.believed_u(agreed(place), place)).collect()
         };
-        self.mixture.shapes.iter().enumerate().map(of).collect()
+        let agree = mixture.weights(all, &believed(&|place| 1 << place));
+        let mut weights = mixture.weights(0, &believed(&|_| 0));
+        for ((weights, agree), shape) in weights.iter_mut().zip(agree).zip(&mixture.shapes) {
+            for (place, weight) in weights.iter_mut().enumerate() {
+                if shape.full.contains(&(place % shape.levels)) {
+                    *weight = agree[place];
+                }
+            }
+        }
+        weights
     }
 
     /// The natural logarithm of the odds that such pairs are matches, and of the factor of each level.
     pub(crate) fn parts(&self, pattern: &Pattern) -> (f64, Vec<f64>) {
         let set = usize::from(agreed(&self.mixture.shapes, pattern));
         let table = &self.tables[self.places[set] as usize];
-        let levels = table.iter().zip(pattern).map(|(levels, level)| levels[usize::from(*level)]);
-        (self.priors[set], levels.collect())
+        let part = |place| self.mixture.part(table, pattern, place);
+        (self.priors[set], (0..self.mixture.shapes.len()).map(part).collect())
     }
 
     /// The natural logarithm of the odds that any two records are a match.
@@ -215,7 +229,12 @@ impl Weights {
     /// `m` and `u` of the pattern's level of one comparison, as its weight follows from them; 1 and 1 for no value.
     pub(crate) fn chances(&self, pattern: &Pattern, place: usize) -> (f64, f64) {
         let level = usize::from(pattern[place]);
-        let (m, factor) = (self.mixture.chances[place].m[level], self.parts(pattern).1[place].exp());
+        let m = match (&self.mixture.ties[place], self.mixture.standing(pattern, place)) {
+            (Some(tie), 1) => tie.near[level],
+            (Some(tie), 2) => tie.apart[level],
+            _ => self.mixture.chances[place].m[level],
+        };
+        let factor = self.parts(pattern).1[place].exp();
         if level == 0 { (1.0, 1.0) } else { (m, m / factor) }
     }
 
@@ -223,8 +242,7 @@ impl Weights {
     pub(crate) fn log_odds(&self, pattern: &Pattern) -> f64 {
         let set = usize::from(agreed(&self.mixture.shapes, pattern));
         let table = &self.tables[self.places[set] as usize];
-        let levels = table.iter().zip(pattern).map(|(levels, level)| levels[usize::from(*level)]);
-        self.priors[set] + levels.sum::<f64>()
+        self.priors[set] + self.mixture.sum(table, pattern)
     }
 }
 

@@ -1,13 +1,19 @@
 //! Scoring: the probability of each compared pair.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Blocks, Seen};
-use crate::compare::{Comparer, Prepared};
 use crate::error::MatchError;
+use crate::linker::{ComparedPair, Linker};
 use crate::model::{Model, Weights, probability};
+use crate::spec::ModelSpec;
 use crate::table::Table;
+use crate::train::learn_model;
+
+/// The natural logarithm of the odds of a pair that agrees in an exact rule: a million to one.
+pub(crate) const EXACT: f64 = 13.8;
 
 /// Two rows and how likely they are one person.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,65 +65,80 @@ pub fn score_with(
     model: &Model,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<ScoredPairs, MatchError> {
-    let spec = model.spec();
-    spec.validate(table)?;
     let weights = Weights::new(model)?;
-    let comparer = Comparer::new(&spec.comparisons);
-    let prepared = comparer.prepare(table, &model.frequent())?;
-    let blocks = Blocks::new(table, spec, comparer.makers())?;
-    let scorer =
-        Scorer { table, comparer: &comparer, prepared: &prepared, blocks: &blocks, weights: &weights };
-    Ok(scorer.all(spec.thresholds.keep, progress))
+    let linker = Linker::new(table, model.spec(), Some(model.frequent()))?;
+    let keep = model.spec().thresholds.keep;
+    let done = Done::new(table, progress);
+    let each = |scored: &mut ScoredPairs, row: u32, candidates: &[u32]| {
+        scored.compared += candidates.len() as u64;
+        for other in candidates {
+            let log_odds = weights.log_odds(&linker.compare(row, *other));
+            scored.pairs.extend(scored_pair(&linker, (row, *other), log_odds, keep));
+        }
+    };
+    let chunks = linker.chunks::<ScoredPairs>(&|_| true, &each, &|count| done.add(count));
+    let mut scored = ScoredPairs::default();
+    scored.pairs.reserve_exact(chunks.iter().map(|chunk| chunk.pairs.len()).sum());
+    for chunk in chunks {
+        scored.compared += chunk.compared;
+        scored.pairs.extend(chunk.pairs);
+    }
+    Ok(scored)
 }
 
-struct Scorer<'a> {
-    table: &'a Table,
-    comparer: &'a Comparer,
-    prepared: &'a Prepared<'a>,
-    blocks: &'a Blocks,
-    weights: &'a Weights,
+/// Trains a model on `table` and scores it: the same as [`train`](crate::train) and [`score_with`], but every pair is
+/// compared once, and all of them are learned from.
+///
+/// # Errors
+///
+/// When the specification does not fit the table.
+pub fn link(
+    table: &Table,
+    spec: &ModelSpec,
+    seed: u64,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(Model, ScoredPairs), MatchError> {
+    let linker = Linker::new(table, spec, None)?;
+    let done = Done::new(table, progress);
+    let compared = linker.compare_all(&|count| done.add(count));
+    let model = learn_model(&linker, &compared.counts, 1.0, seed);
+    let weights = Weights::new(&model)?;
+    let log_odds: Vec<f64> =
+        compared.counts.counted.par_iter().map(|(pattern, _)| weights.log_odds(pattern)).collect();
+    let of = |pair: &ComparedPair| {
+        let log_odds = log_odds[pair.pattern as usize];
+        scored_pair(&linker, (pair.left, pair.right), log_odds, spec.thresholds.keep)
+    };
+    let pairs = compared.pairs.par_iter().filter_map(of).collect();
+    Ok((model, ScoredPairs { pairs, compared: compared.pairs.len() as u64 }))
 }
 
-impl Scorer<'_> {
-    fn all(&self, keep: f64, progress: &(dyn Fn(u64, u64) + Sync)) -> ScoredPairs {
-        let rows = u32::try_from(self.table.rows()).unwrap_or(u32::MAX);
-        let chunk = 4_096;
-        let done = std::sync::atomic::AtomicU64::new(0);
-        let chunks: Vec<u32> = (0..rows.div_ceil(chunk)).collect();
-        let parts: Vec<(Vec<ScoredPair>, u64)> = chunks
-            .par_iter()
-            .map_init(
-                || (Seen::new(self.table.rows()), Vec::new()),
-                |(seen, candidates), number| {
-                    let range = number * chunk..rows.min((number + 1) * chunk);
-                    let count = u64::from(range.end - range.start);
-                    let (mut pairs, mut compared) = (Vec::new(), 0);
-                    for row in range {
-                        self.blocks.candidates(self.table, row, seen, candidates);
-                        compared += candidates.len() as u64;
-                        self.row(row, candidates, keep, &mut pairs);
-                    }
-                    let before = done.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
-                    progress(before + count, u64::from(rows));
-                    (pairs, compared)
-                },
-            )
-            .collect();
-        let compared = parts.iter().map(|(_, compared)| compared).sum();
-        let mut pairs = Vec::with_capacity(parts.iter().map(|(pairs, _)| pairs.len()).sum());
-        parts.into_iter().for_each(|(part, _)| pairs.extend(part));
-        ScoredPairs { pairs, compared }
+/// The pair when it is worth keeping. One that agrees in an exact rule is certain.
+fn scored_pair(
+    linker: &Linker<'_>,
+    (left, right): (u32, u32),
+    log_odds: f64,
+    keep: f64,
+) -> Option<ScoredPair> {
+    let exact = !linker.spec.exact_rules.is_empty() && linker.blocks.agree_exactly(left, right);
+    let log_odds = if exact { log_odds.max(EXACT) } else { log_odds };
+    (probability(log_odds) >= keep).then(|| ScoredPair::new(left, right, log_odds))
+}
+
+/// Rows that are done.
+struct Done<'a> {
+    rows: u64,
+    done: AtomicU64,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl<'a> Done<'a> {
+    fn new(table: &Table, progress: &'a (dyn Fn(u64, u64) + Sync)) -> Self {
+        Self { rows: table.rows() as u64, done: AtomicU64::new(0), progress }
     }
 
-    fn row(&self, row: u32, candidates: &mut [u32], keep: f64, pairs: &mut Vec<ScoredPair>) {
-        candidates.sort_unstable();
-        let left = self.prepared.record(row as usize);
-        for other in candidates {
-            let pattern = self.comparer.compare(left, self.prepared.record(*other as usize));
-            let log_odds = self.weights.log_odds(&pattern);
-            if probability(log_odds) >= keep {
-                pairs.push(ScoredPair::new(row, *other, log_odds));
-            }
-        }
+    fn add(&self, count: u64) {
+        let before = self.done.fetch_add(count, Ordering::Relaxed);
+        (self.progress)(before + count, self.rows);
     }
 }

@@ -184,7 +184,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { link: 0.9, review: 0.5, keep: 0.01 }
+        Self { link: 0.8, review: 0.3, keep: 0.01 }
     }
 }
 

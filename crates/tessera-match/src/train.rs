@@ -1,15 +1,11 @@
 //! Training: a model from a table and a specification, without a single labelled pair.
 
-use hashbrown::HashTable;
 use rayon::prelude::*;
-use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
-
-use crate::blocks::{Blocks, Seen};
-use crate::compare::{Comparer, Frequent, Pattern, Prepared};
+use crate::compare::Frequent;
 use crate::error::MatchError;
-use crate::mixture::{Agreed, Chances, Counted, Shape, Start, learn};
+use crate::linker::{Counts, Linker};
+use crate::mixture::{Agreed, Chances, Counted, Random, Shape, Start, learn};
 use crate::model::Model;
 use crate::spec::{Form, ModelSpec, Rule};
 use crate::table::Table;
@@ -17,7 +13,7 @@ use crate::table::Table;
 /// Pairs compared to learn from; of more a sample is taken.
 const TRAINING_PAIRS_MAX: u64 = 3_000_000;
 /// Random pairs drawn to learn what chance looks like.
-const RANDOM_PAIRS: u64 = 1_000_000;
+const RANDOM_PAIRS: u64 = 500_000;
 /// How many pairs a belief counts for.
 const BELIEF: f64 = 10.0;
 
@@ -29,30 +25,39 @@ const BELIEF: f64 = 10.0;
 ///
 /// When the specification does not fit the table.
 pub fn train(table: &Table, spec: &ModelSpec, seed: u64) -> Result<Model, MatchError> {
-    spec.validate(table)?;
-    let comparer = Comparer::new(&spec.comparisons);
-    let frequent = comparer.frequent(table)?;
-    let prepared = comparer.prepare(table, &frequent)?;
-    let blocks = Blocks::new(table, spec, comparer.makers())?;
-    let shapes: Vec<Shape> =
-        comparer.kernels().iter().map(|k| Shape { levels: k.levels(), full: k.full() }).collect();
-    let sampled = (TRAINING_PAIRS_MAX as f64 / blocks.pairs().max(1) as f64).min(1.0);
-    let patterns = count_patterns(table, &comparer, &prepared, &blocks, Sample { seed, share: sampled });
-    let random = random_patterns(table, &comparer, &prepared, seed);
+    let linker = Linker::new(table, spec, None)?;
+    let sampled = (TRAINING_PAIRS_MAX as f64 / linker.blocks.pairs().max(1) as f64).min(1.0);
+    let sample = Sample { seed, share: sampled };
+    let each = |counts: &mut Counts, row: u32, candidates: &[u32]| {
+        for other in candidates {
+            counts.add(linker.compare(row, *other), 1);
+        }
+    };
+    let chunks = linker.chunks::<Counts>(&|row| sample.holds(row), &each, &|_| ());
+    let counts = chunks.into_iter().fold(Counts::default(), Counts::merge);
+    Ok(learn_model(&linker, &counts, sampled, seed))
+}
+
+/// A model from counted patterns.
+pub(crate) fn learn_model(linker: &Linker<'_>, counts: &Counts, sampled: f64, seed: u64) -> Model {
+    let (table, spec) = (linker.table, linker.spec);
+    let shapes = linker.shapes();
+    let random = random_patterns(linker, seed);
     let rows = table.rows() as f64;
     let possible_pairs = (rows * (rows - 1.0) / 2.0).max(1.0);
     let start = Start {
-        chances: first_chances(table, spec, &shapes, &frequent, &random),
+        chances: first_chances(table, spec, &shapes, &linker.frequent, &random),
         prior: (rows * 0.3 / possible_pairs).min(0.3),
         possible_pairs,
         sampled,
         blocked_by: blocked_by(spec),
+        random: Random::new(&shapes, &random),
         strata: true,
         belief: BELIEF,
         shapes,
     };
-    let mixture = learn(start, &patterns);
-    Ok(Model::new(spec.clone(), frequent, mixture))
+    let mixture = learn(start, &counts.sorted());
+    Model::new(spec.clone(), linker.frequent.clone(), mixture)
 }
 
 /// Which rows' pairs are counted.
@@ -81,97 +86,33 @@ fn fraction(random: u64) -> f64 {
     (random >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Counts of patterns as they come.
-#[derive(Default)]
-struct Counts {
-    places: HashTable<usize>,
-    counted: Vec<(Pattern, u64)>,
-}
-
-impl Counts {
-    fn add(&mut self, pattern: Pattern, count: u64) {
-        let hash = |pattern: &Pattern| FixedState::with_seed(1).hash_one(pattern);
-        let counted = &mut self.counted;
-        if let Some(place) = self.places.find(hash(&pattern), |place| counted[*place].0 == pattern) {
-            counted[*place].1 += count;
-            return;
-        }
-        counted.push((pattern, count));
-        self.places.insert_unique(hash(&pattern), counted.len() - 1, |place| hash(&counted[*place].0));
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        if self.counted.len() < other.counted.len() {
-            return other.merge(self);
-        }
-        other.counted.into_iter().for_each(|(pattern, count)| self.add(pattern, count));
-        self
-    }
-
-    /// In the order of patterns, which no thread has a say in.
-    fn sorted(mut self) -> Vec<Counted> {
-        self.counted.sort_unstable();
-        self.counted.into_iter().map(|(pattern, count)| (pattern, count as f64)).collect()
-    }
-}
-
-fn count_patterns(
-    table: &Table,
-    comparer: &Comparer,
-    prepared: &Prepared<'_>,
-    blocks: &Blocks,
-    sample: Sample,
-) -> Vec<Counted> {
-    let rows = u32::try_from(table.rows()).unwrap_or(u32::MAX);
-    let chunk = 4_096;
-    let chunks: Vec<u32> = (0..rows.div_ceil(chunk)).collect();
-    let counts = chunks
-        .par_iter()
-        .map_init(
-            || (Seen::new(table.rows()), Vec::new()),
-            |(seen, candidates), number| {
-                let mut counts = Counts::default();
-                for row in number * chunk..rows.min((number + 1) * chunk) {
-                    if sample.holds(row) {
-                        blocks.candidates(table, row, seen, candidates);
-                        let left = prepared.record(row as usize);
-                        for other in candidates.iter() {
-                            counts.add(comparer.compare(left, prepared.record(*other as usize)), 1);
-                        }
-                    }
-                }
-                counts
-            },
-        )
-        .reduce(Counts::default, Counts::merge);
-    counts.sorted()
-}
-
 /// Patterns of pairs drawn at random.
-fn random_patterns(table: &Table, comparer: &Comparer, prepared: &Prepared<'_>, seed: u64) -> Vec<Counted> {
-    let rows = table.rows() as u64;
+fn random_patterns(linker: &Linker<'_>, seed: u64) -> Vec<Counted> {
+    let rows = linker.table.rows() as u64;
     if rows < 2 {
         return Vec::new();
     }
     let drawn = RANDOM_PAIRS.min(rows * (rows - 1) * 2);
     let chunk = 16_384;
     let chunks: Vec<u64> = (0..drawn.div_ceil(chunk)).collect();
-    let counts = chunks
+    let counts: Vec<Counts> = chunks
         .par_iter()
         .map(|number| {
             let mut counts = Counts::default();
             for draw in number * chunk..drawn.min((number + 1) * chunk) {
-                let left = mix(seed.wrapping_add(draw.wrapping_mul(2))) % rows;
-                let right = mix(seed.wrapping_add(draw.wrapping_mul(2) + 1)) % rows;
+                let row = |salt: u64| {
+                    let random = mix(seed.wrapping_add(draw.wrapping_mul(2).wrapping_add(salt))) % rows;
+                    u32::try_from(random).unwrap_or_default()
+                };
+                let (left, right) = (row(0), row(1));
                 if left != right {
-                    let record = |row: u64| prepared.record(usize::try_from(row).unwrap_or_default());
-                    counts.add(comparer.compare(record(left), record(right)), 1);
+                    counts.add(linker.compare(left, right), 1);
                 }
             }
             counts
         })
-        .reduce(Counts::default, Counts::merge);
-    counts.sorted()
+        .collect();
+    counts.into_iter().fold(Counts::default(), Counts::merge).sorted()
 }
 
 /// `u` counted: full agreement exactly, by the sizes of groups of equal values, the other levels among random pairs.

@@ -30,6 +30,7 @@ fn classical() -> Start {
         possible_pairs: 4_000.0,
         sampled: 1.0,
         blocked_by: Vec::new(),
+        random: Random::default(),
         strata: false,
         belief: 0.0,
     }
