@@ -23,7 +23,7 @@ const PAIRS_MIN: f64 = 8_000_000.0;
 /// Rows that costs are estimated on.
 const SAMPLE_ROWS: u32 = 60_000;
 /// Rules chosen.
-const RULES: usize = 32;
+const RULES: usize = 48;
 
 /// Chooses rules for `known` columns.
 pub(crate) fn choose_rules(
