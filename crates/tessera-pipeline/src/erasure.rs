@@ -10,6 +10,7 @@ use tessera_store::{Change, Key, Store, Table};
 use crate::delivery::ERASE;
 use crate::orders::{kept_purposes, owes};
 use crate::outbox::OutboxRow;
+use crate::queued::Queued;
 use crate::reject_row::RejectRow;
 use crate::view::View;
 use crate::{DeadLetter, ErasureRow, PipelineError, reviews};
@@ -124,6 +125,7 @@ pub(crate) fn leftovers(
 ) -> Result<Vec<Change>, PipelineError> {
     let mentions = &Mentions::new(&row.fragments, rules, key);
     let spared = &Mentions::new(&row.spared, rules, key);
+    let queued = Queued::new(mentions, values);
     let mut changes = Vec::new();
     for table in [Table::Outbox, Table::DeadLetter, Table::Reject] {
         let mut after: Option<Key> = None;
@@ -133,10 +135,8 @@ pub(crate) fn leftovers(
             after = Some(*last);
             for (key, value) in rows {
                 let is_reject_of_spared = table == Table::Reject && names(table, &value, spared)?;
-                // A queue may be a million rows long, and the pipeline waits: others' events there are only searched for the
-                // identifiers as they are kept.
                 let is_meant = match table {
-                    Table::Outbox => is_queued(&OutboxRow::decode(&value)?, mentions, values),
+                    Table::Outbox => queued.is_meant(&OutboxRow::decode(&value)?),
                     Table::DeadLetter | Table::Reject => {
                         is_reject_of_spared || names(table, &value, mentions)?
                     }
@@ -212,10 +212,6 @@ pub(crate) fn no_longer_covered(
         })?;
     }
     Ok(changes)
-}
-
-fn is_queued(row: &OutboxRow, mentions: &Mentions<'_>, values: &[String]) -> bool {
-    mentions.is_of(row.owner) || values.iter().any(|value| row.json.contains(value.as_str()))
 }
 
 fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, PipelineError> {

@@ -32,6 +32,7 @@ mod people;
 mod pipeline;
 mod prepare;
 mod query;
+mod queued;
 mod regroup;
 mod reject_row;
 mod replay;

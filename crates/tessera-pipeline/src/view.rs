@@ -256,7 +256,7 @@ impl View {
             let (cluster, node) = self.cluster_of(*id)?;
             cluster.graph().nodes().get(node)
         });
-        nodes.flat_map(|node| node.identifier().spellings()).filter(|value| value.len() > 3).collect()
+        nodes.flat_map(|node| node.identifier().spellings()).collect()
     }
 
     /// Whether the fragment was erased.

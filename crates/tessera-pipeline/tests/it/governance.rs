@@ -320,6 +320,33 @@ fn erasing_leaves_no_byte_and_stops_what_comes_again() {
 }
 
 #[test]
+fn what_others_have_in_a_queue_goes_if_it_names_who_is_erased() {
+    let mut world = World::new();
+    let mut documents = crate::world::workspace();
+    let destination = json!({"kind": "Destination", "name": "files", "type": "jsonl", "purpose": "service"});
+    documents.push(serde_json::from_value(destination).unwrap());
+    world.operate(Operation::Apply { documents });
+    let ada = json!({"email": "canary@example.org", "phone": "+49 30 4711471"});
+    world.send("web", &[identify("m1", Some("canary-user"), None, ada, NOON)]);
+    for (n, note) in ["by Canary@Example.org", "\u{43}ANARY-user", "0049 (30) 471-1471", "about nobody"]
+        .into_iter()
+        .enumerate()
+    {
+        let properties = json!({"note": note, "n": n});
+        world.send(
+            "web",
+            &[json!({"type": "track", "userId": "bob", "event": "Noted", "properties": properties})],
+        );
+    }
+    let queued = |world: &World| world.store.scan(Table::Outbox, None, usize::MAX).unwrap().len();
+    assert_eq!(queued(&world), 5);
+    world.erase("user_id:canary-user");
+    assert_eq!(queued(&world), 1, "bob's last event alone");
+    let rows = world.store.scan(Table::Outbox, None, usize::MAX).unwrap();
+    assert!(rows.iter().all(|(_, row)| String::from_utf8_lossy(row).contains("about nobody")));
+}
+
+#[test]
 fn a_replay_behind_an_erasure_agrees() {
     let mut world = World::new();
     for n in 0..20 {
