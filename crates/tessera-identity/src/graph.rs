@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use tessera_model::{FragmentId, Identified, Identifier, IdentifierForm, Namespace, Timestamp};
 
 use crate::evidence::Overruled;
@@ -20,7 +21,7 @@ pub struct Node {
     /// Its namespace.
     pub namespace: Namespace,
     form: IdentifierForm,
-    value: Box<str>,
+    value: SmolStr,
     /// It stands with too many people to say who one is.
     pub(crate) is_shared: bool,
     /// Other clusters hold evidence that names it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PurposeDocument, PurposeName, Timestamp};
+use crate::{LegalBasis, PurposeDocument, PurposeName, Timestamp};
 
 /// Most purposes that an installation may ever declare.
 pub const PURPOSES_MAX: usize = 128;
@@ -135,12 +135,21 @@ pub struct Purpose {
     pub document: PurposeDocument,
 }
 
+impl Purpose {
+    /// Whether it covers data of a person of whom nothing is known.
+    fn asks_nothing(&self) -> bool {
+        let PurposeDocument { basis, minimum_age, retired, .. } = &self.document;
+        *basis != LegalBasis::Consent && minimum_age.is_none() && !retired
+    }
+}
+
 /// The purposes of a workspace, by number and by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Purposes {
     register: PurposeRegister,
     declared: BTreeMap<PurposeName, Arc<Purpose>>,
     by_id: Vec<Option<Arc<Purpose>>>,
+    asking_nothing: PurposeSet,
 }
 
 impl Purposes {
@@ -159,7 +168,8 @@ impl Purposes {
             }
             declared.insert(document.name.clone(), purpose);
         }
-        Self { register, declared, by_id }
+        let asking_nothing = declared.values().filter(|purpose| purpose.asks_nothing());
+        Self { asking_nothing: asking_nothing.map(|purpose| purpose.id).collect(), register, declared, by_id }
     }
 
     /// Every purpose ever declared.
@@ -178,6 +188,12 @@ impl Purposes {
     #[must_use]
     pub fn by_id(&self, id: PurposeId) -> Option<&Arc<Purpose>> {
         self.by_id.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// Those that cover data of a person of whom nothing is known.
+    #[must_use]
+    pub fn asking_nothing(&self) -> PurposeSet {
+        self.asking_nothing
     }
 
     /// The name of a purpose, also of one that is declared no more.

@@ -120,7 +120,7 @@ pub(crate) fn row(
 pub(crate) fn leftovers(
     store: &impl Store,
     row: &ErasureRow,
-    values: &[String],
+    values: Option<&[String]>,
     (rules, key): (&Rules, &HashKey),
 ) -> Result<Vec<Change>, PipelineError> {
     let mentions = &Mentions::new(&row.fragments, rules, key);

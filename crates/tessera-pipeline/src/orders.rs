@@ -259,7 +259,7 @@ impl Application<'_> {
 
 fn holders(cluster: &Cluster, node: usize, name: &str) -> Vec<(usize, Basis)> {
     let of = |fragment: &tessera_profile::Fragment| {
-        let (_, word) = fragment.traits.iter().find(|(entry, _)| entry.name.as_ref() == name)?;
+        let (_, word) = fragment.traits.iter().find(|(entry, _)| entry.name.as_str() == name)?;
         fragment.basis_of(word.basis).cloned()
     };
     let found: Vec<(usize, Basis)> =

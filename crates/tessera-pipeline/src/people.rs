@@ -123,7 +123,7 @@ fn count(cluster: &Cluster, counts: &mut BTreeMap<String, u64>) {
         let fragments = nodes.iter().filter_map(|node| cluster.fragment(*node));
         let names: BTreeSet<&str> = fragments
             .flat_map(|fragment| fragment.traits.iter())
-            .filter(|(entry, _)| entry.value.as_ref() != "null")
+            .filter(|(entry, _)| entry.value != "null")
             .map(|(entry, _)| entry.name.as_ref())
             .collect();
         for name in names {

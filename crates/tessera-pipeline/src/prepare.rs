@@ -42,7 +42,7 @@ pub(crate) fn prepare(
             load_clusters(&mut view, store, fragments)?;
             let row = erasure::row(&view, fragments, &rules.purposes, (position, request, at));
             let values = view.values_of(&row.fragments);
-            let mut more = erasure::leftovers(store, &row, &values, (rules, key))?;
+            let mut more = erasure::leftovers(store, &row, values.as_deref(), (rules, key))?;
             let within = obligations(&rules.purposes);
             let cover = Cover { view: &view, within, purposes: &rules.purposes, now: at };
             let queued = erasure::no_longer_covered(store, &row.spared, &cover)?;

@@ -24,15 +24,16 @@ pub(crate) struct Queued<'a> {
 }
 
 impl<'a> Queued<'a> {
-    /// `values` are the identifiers of `mentions` as they are kept.
-    pub(crate) fn new(mentions: &'a Mentions<'a>, values: &[String]) -> Self {
+    /// `values` are the identifiers of `mentions` as they are kept and hashed; `None`: not all are known.
+    pub(crate) fn new(mentions: &'a Mentions<'a>, known: Option<&[String]>) -> Self {
+        let values = known.unwrap_or_default();
         let build = |values: &[&String]| AhoCorasick::builder().ascii_case_insensitive(true).build(values);
         let (long, short): (Vec<&String>, Vec<&String>) =
             values.iter().partition(|value| value.len() >= VALUE_BYTES_MIN);
         let values_of = build(&long).and_then(|long| Ok([long, build(&short)?]));
         Self {
             mentions,
-            values: values_of.ok(),
+            values: known.and_then(|_| values_of.ok()),
             has_address: values.iter().any(|value| value.contains('@')),
             endings: values.iter().filter_map(|value| ending(value)).collect(),
         }
@@ -126,7 +127,7 @@ mod tests {
             let fragments = people.clone().map(|identifier| FragmentId::of(&key, &identifier));
             let mentions = Mentions::new(&fragments, &rules, &key);
             let values = people.map(|identifier| identifier.value().to_owned());
-            let queued = Queued::new(&mentions, &values);
+            let queued = Queued::new(&mentions, Some(&values));
             let strings: Vec<String> = texts.iter().map(|pieces| format!("\"{}\"", pieces.concat())).collect();
             let json = format!("{{\"p\": [{}], \"n\": {number}}}", strings.join(", "));
             prop_assert!(queued.is_named(&json) || !mentions.in_text(&json), "{json}");
@@ -138,7 +139,7 @@ mod tests {
         let (rules, key) = (Rules::new(1, Workspace::new([]).unwrap()).unwrap(), HashKey::new([9; 32]));
         let ada = rules.namespaces.parse_reference("email:ada@example.org").unwrap();
         let mentions = Mentions::new(&[FragmentId::of(&key, &ada)], &rules, &key);
-        let queued = Queued::new(&mentions, &[ada.value().to_owned()]);
+        let queued = Queued::new(&mentions, Some(&[ada.value().to_owned()]));
         for (json, expected) in [
             (r#"{"by": "bob@example.org", "note": "née \"x\""}"#, false),
             (r#"{"by": "Ada@Example.org"}"#, true),

@@ -501,7 +501,7 @@ impl Held<'_> {
         else {
             return Vec::new();
         };
-        let held = fragment.traits.iter().filter(|(entry, _)| entry.value.as_ref() != "null");
+        let held = fragment.traits.iter().filter(|(entry, _)| entry.value != "null");
         let held = held.filter_map(|(entry, word)| {
             Some(HeldTrait {
                 name: entry.name.to_string(),

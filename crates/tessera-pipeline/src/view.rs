@@ -4,7 +4,7 @@
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
-use tessera_model::{Event, FragmentId, HashKey, Identified, Timestamp};
+use tessera_model::{Event, FragmentId, HashKey, Identified, IdentifierForm, Timestamp};
 use tessera_profile::{Cluster, Row, Seen, SeenPage, seen_hash};
 use tessera_store::{Key, Store, Table, Value};
 
@@ -250,13 +250,21 @@ impl View {
         found
     }
 
-    /// The identifiers of these fragments, as they are kept and as they may be hashed.
-    pub(crate) fn values_of(&self, fragments: &[FragmentId]) -> Vec<String> {
+    /// The identifiers of these fragments, as they are kept and as they may be hashed. `None`: one is kept hashed, and nobody
+    /// knows its clear form.
+    pub(crate) fn values_of(&self, fragments: &[FragmentId]) -> Option<Vec<String>> {
         let nodes = fragments.iter().filter_map(|id| {
             let (cluster, node) = self.cluster_of(*id)?;
             cluster.graph().nodes().get(node)
         });
-        nodes.flat_map(|node| node.identifier().spellings()).collect()
+        let mut values = Vec::new();
+        for identifier in nodes.map(|node| node.identifier()) {
+            match identifier.form() {
+                IdentifierForm::Hashed => return None,
+                IdentifierForm::Exact | IdentifierForm::Clear => values.extend(identifier.spellings()),
+            }
+        }
+        Some(values)
     }
 
     /// Whether the fragment was erased.

@@ -1,6 +1,6 @@
 //! The gate on the way in, and the gate over what is kept: which purposes cover data.
 
-use tessera_model::{LegalBasis, PurposeSet, Purposes, Timestamp};
+use tessera_model::{PurposeSet, Purposes, Timestamp};
 
 use crate::decision::judge;
 use crate::{Act, Consents, Denial};
@@ -31,11 +31,11 @@ pub fn covering<'a>(
     // Most purposes are spoken of by nobody, and most of these then ask for nothing.
     let is_erased = fragments.iter().any(|consents| consents.erased_at().is_some());
     let spoken_of = fragments.iter().fold(PurposeSet::EMPTY, |known, one| known.or(one.spoken_of()));
-    let (mut covered, mut denial) = (PurposeSet::default(), None);
-    for id in served.iter() {
+    let silent = if is_erased { PurposeSet::EMPTY } else { declared.asking_nothing().without(spoken_of) };
+    let (mut covered, mut denial) = (served.and(silent), None);
+    for id in served.without(silent).iter() {
         let decided = match declared.by_id(id) {
             None => Err(Denial::UnknownPurpose),
-            Some(purpose) if !is_erased && !spoken_of.contains(id) && !asks(purpose) => Ok(()),
             Some(purpose) => judge(purpose, Act::Keep, fragments.iter().copied(), now).map(|_| ()),
         };
         match decided {
@@ -44,11 +44,6 @@ pub fn covering<'a>(
         }
     }
     (covered, denial)
-}
-
-fn asks(purpose: &tessera_model::Purpose) -> bool {
-    let document = &purpose.document;
-    document.basis == LegalBasis::Consent || document.minimum_age.is_some() || document.retired
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Everything learned under one owner identifier: a commutative monoid.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use tessera_model::{
     BIRTHDAY_TRAITS, Call, DataCategory, Event, FragmentId, Identified, MessageKey, Party, PurposeSet,
     SourceName, Timestamp, Trait,
@@ -40,7 +41,7 @@ pub struct Basis {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventCount {
     /// The event's name.
-    pub name: Box<str>,
+    pub name: SmolStr,
     pub(crate) basis: u16,
     /// How often.
     pub count: u64,
@@ -258,7 +259,7 @@ impl Fragment {
 
     fn count(&mut self, name: &str, basis: u16, at: Timestamp) {
         let known =
-            self.events.binary_search_by(|known| (known.name.as_ref(), known.basis).cmp(&(name, basis)));
+            self.events.binary_search_by(|known| (known.name.as_str(), known.basis).cmp(&(name, basis)));
         match known {
             Err(place) => {
                 let count = EventCount { name: name.into(), basis, count: 1, first_at: at, last_at: at };

@@ -29,7 +29,7 @@ impl Word<'_> {
     /// Whether it says that there is no value.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.entry.value.as_ref() == "null"
+        self.entry.value == "null"
     }
 
     fn source(&self) -> &str {
@@ -206,7 +206,7 @@ impl<'w, 'a> Weigh<'w, 'a> {
             || self.verifying.iter().any(|said| {
                 said.node == word.node
                     && said.source() == word.source()
-                    && said.entry.value.as_ref() == "true"
+                    && said.entry.value == "true"
                     && said.assertion.order() >= word.assertion.order()
             })
     }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use tessera_model::{MessageKey, OFFICE, Timestamp, Trait};
 
 use crate::Basis;
@@ -38,9 +39,9 @@ impl Assertion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraitEntry {
     /// The trait's name.
-    pub name: Box<str>,
+    pub name: SmolStr,
     /// Its value, as JSON text.
-    pub value: Box<str>,
+    pub value: SmolStr,
     pub(crate) assertion: u16,
 }
 
@@ -58,7 +59,8 @@ impl Traits {
         self.assertions.push(assertion.clone());
         let mut is_used = false;
         for Trait { name, value } in traits {
-            let entry = TraitEntry { name: name.clone(), value: value.as_str().into(), assertion: number };
+            let entry =
+                TraitEntry { name: name.as_ref().into(), value: value.as_str().into(), assertion: number };
             is_used |= self.take(entry, bases);
         }
         match is_used {
@@ -115,9 +117,9 @@ impl Traits {
 
     /// Where the words on that trait stand.
     fn words_on(&self, name: &str) -> Range<usize> {
-        let start = self.entries.partition_point(|known| known.name.as_ref() < name);
+        let start = self.entries.partition_point(|known| known.name.as_str() < name);
         let more = self.entries.get(start..).unwrap_or_default();
-        start..start + more.iter().take_while(|known| known.name.as_ref() == name).count()
+        start..start + more.iter().take_while(|known| known.name.as_str() == name).count()
     }
 
     fn rank<'a>(&'a self, entry: &TraitEntry, bases: &'a [Basis]) -> Option<Rank<'a>> {

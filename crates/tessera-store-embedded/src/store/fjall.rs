@@ -260,14 +260,20 @@ fn parse_number(stored: &[u8], name: &str) -> Result<u64, StoreError> {
 
 impl Backing for FjallBacking {
     fn get(&self, keys: &[Key]) -> Result<Vec<Option<Value>>, StoreError> {
+        // Neighbours share blocks, and the parts of the index that lead to them.
+        let mut places: Vec<(&Key, usize)> = keys.iter().zip(0..).collect();
+        places.sort_unstable();
         let mut stored = Vec::with_capacity(1 + Key::ID_BYTES_MAX);
+        let mut values = vec![None; keys.len()];
         self.with("read", |engine| {
-            let read = |key: &Key| {
+            for (key, place) in places {
                 stored_key(key, &mut stored);
-                // Copied: the engine's slice would keep its whole block alive.
-                Ok(engine.rows.get(&stored)?.map(|value| Value::from(&*value)))
-            };
-            keys.iter().map(read).collect()
+                if let Some(value) = values.get_mut(place) {
+                    // Copied: the engine's slice would keep its whole block alive.
+                    *value = engine.rows.get(&stored)?.map(|value| Value::from(&*value));
+                }
+            }
+            Ok(values)
         })
     }
 

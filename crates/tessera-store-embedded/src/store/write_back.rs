@@ -114,6 +114,15 @@ impl Weighter<Key, Option<Value>> for RowWeight {
     }
 }
 
+/// Longest row that is kept for the next time when it is read.
+const KEPT_WHEN_READ_BYTES_MAX: usize = 64;
+
+/// Whether the row is one that is mostly read, not changed: a pointer, or none at all. A larger one is read to be changed
+/// and comes into the cache with its checkpoint; to put it there before would push out another for nothing.
+fn is_small(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.len() <= KEPT_WHEN_READ_BYTES_MAX)
+}
+
 /// A usual row, for the size of the cache's tables.
 const ROW_BYTES_USUAL: u64 = 512;
 
@@ -195,7 +204,8 @@ impl<B: Backing> WriteBack<B> {
             // something newer into the cache.
             let state = self.state.read();
             if state.swaps == swaps {
-                cold.iter().zip(&read).for_each(|(key, value)| self.clean.insert(*key, value.clone()));
+                let small = cold.iter().zip(&read).filter(|(_, value)| is_small(value.as_ref()));
+                small.for_each(|(key, value)| self.clean.insert(*key, value.clone()));
             }
         }
         let gaps = values.iter_mut().filter(|value| value.is_none());
