@@ -98,15 +98,6 @@ impl Gpp {
         })
     }
 
-    /// The Canadian section, if there is one.
-    #[must_use]
-    pub fn tcf_canada(&self) -> Option<&TcfCanada> {
-        self.sections.iter().find_map(|section| match &section.content {
-            Content::TcfCanada(tcf) => Some(tcf.as_ref()),
-            Content::TcfEu(_) | Content::UsPrivacy(_) | Content::Us(_) | Content::Unread => None,
-        })
-    }
-
     /// The strictest answer on the sale of data over all US sections; `None` if none speaks of it. Global Privacy
     /// Control is not counted in: see [`Self::gpc`].
     #[must_use]

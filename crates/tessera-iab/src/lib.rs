@@ -27,7 +27,7 @@ pub use gpp::{Content, Gpp, Section, gpp};
 pub use sets::{NumberSet, VendorSet};
 pub use tcf::{Flaw, PublisherConsent, PublisherRestriction, RestrictionKind, Tcf, TcfVersion, tcf};
 pub use tcf_canada::TcfCanada;
-pub use us::{Answer, UsPrivacy, UsSection, us_privacy};
+pub use us::{Answer, UsPrivacy, UsSection};
 
 /// The longest string that is read, in bytes. A real one with every vendor and some restrictions has about 3 KiB.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;

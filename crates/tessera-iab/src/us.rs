@@ -52,7 +52,7 @@ pub struct UsPrivacy {
 ///
 /// # Errors
 /// If it has another length, version or character.
-pub fn us_privacy(text: &str) -> Result<UsPrivacy, IabError> {
+pub(crate) fn us_privacy(text: &str) -> Result<UsPrivacy, IabError> {
     let mut characters = text.chars().enumerate();
     let mut next = |field| characters.next().ok_or(IabError::Short { part: US_PRIVACY, field });
     let wrong = |(at, found), expected| IabError::Character { part: US_PRIVACY, at: at + 1, found, expected };

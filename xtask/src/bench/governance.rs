@@ -244,7 +244,8 @@ fn erasure(arguments: &Arguments, bin: &Path, sim: &Path, figures: &mut Figures)
     let millis = housekeeping.pointer("/last_erasure/millis").and_then(serde_json::Value::as_f64);
     figures.add("erasure_seconds_1m", millis.context("no erasure has ended")? / 1000.0, "s");
     figures.add("erasure_scanned_gib", (number("bytes") + number("row_bytes")) / f64::from(1 << 30), "GiB");
-    figures.add("erasure_bytes_found", found, "values");
+    // The sum of nothing is -0.0.
+    figures.add("erasure_bytes_found", found.abs(), "values");
     load.kill().ok();
     load.wait()?;
     server.stop()?;

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::encoder::{Writer, header};
-use crate::{IabError, TEXT_BYTES_MAX, gpp, tcf, us_privacy};
+use crate::us::us_privacy;
+use crate::{IabError, TEXT_BYTES_MAX, gpp, tcf};
 
 const KNOWN: [&str; 5] = [
     "COrEAV4OrXx94ACABBENAHCIAD-AAAAAAACAAxAAAAgAIAwgAgAAAAEAgQAAAAAEAYQAQAAAACAAAABAAA.IBAgAAAgAIAwgAgAAAAEAAAACA.QAagAQAgAIAwgA",
