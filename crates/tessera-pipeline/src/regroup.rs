@@ -162,7 +162,7 @@ impl Regrouping {
         let names: BTreeSet<&str> = before.traits.keys().chain(after.traits.keys()).copied().collect();
         for name in names {
             let value = |folded: &tessera_profile::Folded<'_>| -> Option<Box<str>> {
-                folded.traits.get(name).map(|word| word.word.entry.value.as_ref().into())
+                folded.traits.get(name).map(|word| word.word.entry.value.as_str().into())
             };
             if value(&before) != value(&after) {
                 *tell_apart(&mut self.traits, name) += 1;
