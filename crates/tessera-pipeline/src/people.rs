@@ -124,7 +124,7 @@ fn count(cluster: &Cluster, counts: &mut BTreeMap<String, u64>) {
         let names: BTreeSet<&str> = fragments
             .flat_map(|fragment| fragment.traits.iter())
             .filter(|(entry, _)| entry.value != "null")
-            .map(|(entry, _)| entry.name.as_ref())
+            .map(|(entry, _)| entry.name.as_str())
             .collect();
         for name in names {
             match counts.get_mut(name) {
