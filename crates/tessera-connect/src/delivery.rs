@@ -193,4 +193,9 @@ pub trait Destination: Send {
         let kind = notice.kind.as_str();
         Outcome::refused(format!("this kind of destination cannot be told to {kind}"))
     }
+
+    /// Passes on an alert of a tracking plan: JSON that names nobody. `key` is the same whenever the same is told.
+    fn alert(&mut self, _alert: &serde_json::Value, _key: &str) -> Outcome {
+        Outcome::refused("this kind of destination cannot be told of alerts")
+    }
 }

@@ -9,9 +9,11 @@ mod alert;
 mod compare;
 mod contract;
 mod document;
+mod infer;
 mod inspect;
 mod observe;
 mod schema;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod violation;
@@ -22,6 +24,8 @@ pub use contract::{Checked, Contract, Kind, Planned, PlannedCall, Strip};
 pub use document::{
     Expectation, OnViolation, PlanProblem, PlannedEvent, Range, TrackingPlanDocument, TrackingPlanKind,
 };
+pub use infer::{LearnOptions, Learner};
 pub use observe::{EVENTS_SEEN_MAX, EventSeen, PropertySeen, hour_of};
 pub use schema::{Schema, SchemaProblem};
+pub use tally::{Tally, ViolationTally};
 pub use violation::{Violation, looks_like_a_name, looks_like_an_event};

@@ -3,3 +3,5 @@
 mod comparing;
 mod events;
 mod hostile;
+mod learning;
+mod surprising;

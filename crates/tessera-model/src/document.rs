@@ -381,6 +381,9 @@ pub struct DestinationDocument {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Whether it gets the alerts of tracking plans, which name nobody, and no events.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alerts: bool,
 }
 
 /// What kind of data a field holds, and which word on it survives.

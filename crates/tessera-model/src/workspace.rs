@@ -182,6 +182,10 @@ impl Workspace {
             let hint = "add the region to `regions` of a new version of the purpose, or send elsewhere";
             problems.push(Problem::new(document, "region", what, hint));
         }
+        if destination.alerts && destination.connector != "webhook" {
+            let what = format!("a destination of type `{}` takes no alerts", destination.connector);
+            problems.push(Problem::new(document, "alerts", what, "use one of type `webhook`"));
+        }
         problems
     }
 

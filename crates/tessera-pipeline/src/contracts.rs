@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tessera_contract::{Checked, EVENTS_SEEN_MAX, EventSeen, looks_like_an_event};
-use tessera_model::{Event, HashKey, ParseContext, Record, Rules, SourceName, Timestamp, parse_body};
+use tessera_model::{
+    DestinationName, Event, HashKey, ParseContext, Record, Rules, SourceName, Timestamp, parse_body,
+};
 use tessera_store::{Change, Key, Store, Table};
 
 use crate::PipelineError;
@@ -285,6 +287,9 @@ pub struct Alert {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
+    /// The destinations that know of it as it is.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub told: BTreeSet<DestinationName>,
 }
 
 /// Every alert, the oldest first.

@@ -16,6 +16,7 @@ mod due;
 mod eraser;
 mod erasure;
 mod error;
+mod history;
 mod housekeeping;
 #[cfg(test)]
 mod housekeeping_tests;
@@ -51,6 +52,7 @@ mod totals;
 mod undo;
 mod view;
 mod waiting;
+mod watchman;
 mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
@@ -64,6 +66,7 @@ pub use due::for_each_due;
 pub use eraser::{Eraser, Finished, Passing, erased_fragments, pending_erasures};
 pub use erasure::Mentions;
 pub use error::PipelineError;
+pub use history::{History, Scanned};
 pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, recipients};
 pub use item::{Item, Parsed};
 pub use line::NOT_SENT;
@@ -90,4 +93,5 @@ pub use subject::{
 };
 pub use totals::{Totals, load_totals};
 pub use undo::{Looked, Ordered, UndoPreview, UndoRow, Undoing, clusters_undone_by, load_undo, load_undos};
+pub use watchman::{Watching, Watchman, reconcile};
 pub use will::{PersonValues, Will, values_of, will_of};

@@ -14,6 +14,8 @@ impl Route {
     pub(crate) fn all(rules: &Rules) -> Vec<Self> {
         rules
             .destinations()
+            // Who is told of alerts gets nobody's data.
+            .filter(|destination| !destination.alerts)
             .map(|destination| Self {
                 name: destination.name.clone(),
                 purpose: rules.purposes.get(&destination.purpose).map(|purpose| purpose.id),

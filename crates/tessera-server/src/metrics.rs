@@ -77,6 +77,8 @@ metrics! {
     StateAccounts Gauge "tessera_state_accounts" "Profiles of accounts"
     StateShared Gauge "tessera_state_shared_identifiers" "Identifiers that stand with too many people"
     StateRefusedEdges Gauge "tessera_state_refused_edges" "Edges between identifiers that are refused now, by reason"
+    ContractViolations Counter "tessera_contract_violations" "Violations of tracking plans, by plan"
+    ContractAlerts Gauge "tessera_contract_open_alerts" "Alerts of tracking plans that nobody has seen to"
     LiveWatchers Gauge "tessera_live_watchers" "Readers of the live stream"
 }
 
@@ -253,6 +255,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
         (Metric::StateIdentifiers, totals.identifiers),
         (Metric::StateAccounts, totals.accounts),
         (Metric::StateShared, totals.shared_identifiers),
+        (Metric::ContractAlerts, totals.open_alerts),
         (Metric::LiveWatchers, watchers),
     ];
     samples.extend(
@@ -261,6 +264,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
     samples.push(labelled(Metric::StateRejected, "code", &totals.rejected));
     samples.push(labelled(Metric::StateDenied, "reason", &totals.denied));
     samples.push(labelled(Metric::StateRefusedEdges, "reason", &totals.refused_edges));
+    samples.push(labelled(Metric::ContractViolations, "plan", &totals.violations));
     samples
 }
 

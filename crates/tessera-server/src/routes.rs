@@ -11,9 +11,7 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, profiles, receipts,
-    records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo,
-    validate, why, workspace,
+    alerts, breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, plans, profiles, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -145,7 +143,18 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(rights(evidence_routes(table)))
+    accounts(rights(evidence_routes(plan_routes(table))))
+}
+
+fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ChangeWorkspace, ReadTotals, Simulate};
+    use Need::Action as May;
+    table
+        .post("/api/v1/plans/infer", May(ChangeWorkspace), plans::infer::<L, S>)
+        .post("/api/v1/plans/check", May(Simulate), plans::check::<L, S>)
+        .get("/api/v1/plans/violations", May(ReadTotals), alerts::violations::<L, S>)
+        .get("/api/v1/alerts", May(ReadTotals), alerts::list::<L, S>)
+        .post("/api/v1/alerts/{id}/acknowledge", May(ChangeWorkspace), alerts::acknowledge::<L, S>)
 }
 
 fn rights<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

@@ -96,6 +96,12 @@ pub(crate) enum Command {
     /// List, show and replay what could not be accepted.
     #[command(subcommand)]
     Reject(Reject),
+    /// Learn, try and compare tracking plans: which events sources may send, and of what shape.
+    #[command(subcommand)]
+    Plan(crate::commands::plan::Plan),
+    /// List and acknowledge what is not as tracking plans expect.
+    #[command(subcommand)]
+    Alert(crate::commands::plan::Alert),
     /// Watch events as they are accepted, rejected, denied and merged.
     Live {
         /// Only these: accepted, rejected, denied, duplicate, merged, split, applied, alert.

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_of};
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
-    Appender, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, tell_of_erasure,
+    Appender, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, Watching, Watchman,
+    tell_of_erasure,
 };
 use tessera_server::{Audit, AuditEvent};
 use tessera_store::{Clock, Log, Position, Store};
@@ -66,6 +67,7 @@ pub(crate) struct Subjects<L, S> {
 pub(crate) struct Governance {
     pub(crate) housekeeping: Arc<Housekeeping>,
     pub(crate) audit: Audit,
+    watching: Arc<Watching>,
     evidence: Arc<Ledger>,
     tell: Sender<AuditEvent>,
     threads: Vec<JoinHandle<()>>,
@@ -76,12 +78,14 @@ impl Governance {
         subjects: Subjects<L, S>,
         appender: Appender,
         settings: &Settings,
-        snapshots: &Path,
+        (folder, snapshots): (&Path, &Path),
     ) -> anyhow::Result<Self> {
         let Subjects { log, store, rules, key, clock, quiet, evidence, progress } = subjects;
         let housekeeping = Arc::new(Housekeeping::default());
         let queues = (Arc::clone(&store), Arc::clone(&clock));
         let order_clock = Arc::clone(&clock);
+        let watching = Arc::new(Watching::default());
+        let watchman = watchman((&store, &rules, &clock), (&appender, &progress), settings, folder);
         let housekeeper = Housekeeper {
             eraser: Eraser { log, store, rules, key, clock, quiet, snapshots: snapshots.to_owned() },
             evidence: Arc::clone(&evidence),
@@ -97,18 +101,23 @@ impl Governance {
         let threads = vec![
             spawn("housekeeping", Box::new(move || housekeeper.run(&handle)))
                 .context("cannot start a thread")?,
+            {
+                let watching = Arc::clone(&watching);
+                spawn("alerts", Box::new(move || watchman.run(&watching))).context("cannot start a thread")?
+            },
             spawn("audit", Box::new(move || write_audit(&ledger, &told))).context("cannot start a thread")?,
         ];
         let sender = tell.clone();
         // It never blocks, and the thread outlives all who tell.
         let audit: Audit = Arc::new(move |event| drop(sender.send(event)));
-        Ok(Self { housekeeping, audit, evidence, tell, threads })
+        Ok(Self { housekeeping, watching, audit, evidence, tell, threads })
     }
 
     /// Stops the threads; the housekeeper lets its appender go, which the runner waits for.
     pub(crate) fn stop(self) {
-        let Self { housekeeping, audit, evidence, tell, threads } = self;
+        let Self { housekeeping, watching, audit, evidence, tell, threads } = self;
         housekeeping.stop();
+        watching.stop();
         drop((audit, tell));
         for thread in threads {
             if thread.join().is_err() {
@@ -118,6 +127,24 @@ impl Governance {
         if let Err(error) = evidence.close() {
             tracing::error!(code = error.code(), "cannot close the evidence ledger: {error}");
         }
+    }
+}
+
+/// Looks after alerts.
+fn watchman<S: Store>(
+    (store, rules, clock): (&Arc<S>, &Arc<ArcSwap<Rules>>, &Arc<dyn Clock>),
+    (appender, progress): (&Appender, &Arc<Progress>),
+    settings: &Settings,
+    folder: &Path,
+) -> Watchman<S> {
+    let (appender, progress, order_clock) = (appender.clone(), Arc::clone(progress), Arc::clone(clock));
+    Watchman {
+        store: Arc::clone(store),
+        rules: Arc::clone(rules),
+        clock: Arc::clone(clock),
+        order: Box::new(move |operation| order(&appender, &progress, order_clock.as_ref(), operation)),
+        folder: folder.to_owned(),
+        every: Duration::from_secs(u64::from(settings.governance.alerts_every_seconds.max(1))),
     }
 }
 

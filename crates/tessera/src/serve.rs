@@ -74,7 +74,8 @@ pub(crate) fn run(
         progress: runner.progress(),
     };
     let retention = Keeper::of(&subjects, &stop, settings, data.snapshots()).start()?;
-    let governance = Governance::start(subjects, appender.clone(), settings, &data.snapshots())?;
+    let governance =
+        Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()))?;
     let parts = Parts {
         appender,
         progress: runner.progress(),

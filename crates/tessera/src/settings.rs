@@ -72,11 +72,12 @@ pub(crate) struct AccessSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct GovernanceSettings {
     pub(crate) sweep_every_hours: u32,
+    pub(crate) alerts_every_seconds: u32,
 }
 
 impl Default for GovernanceSettings {
     fn default() -> Self {
-        Self { sweep_every_hours: 24 }
+        Self { sweep_every_hours: 24, alerts_every_seconds: 60 }
     }
 }
 
@@ -141,7 +142,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 17] = [
+pub(crate) const REFERENCE: [(&str, &str); 18] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -179,6 +180,10 @@ pub(crate) const REFERENCE: [(&str, &str); 17] = [
     (
         "governance.sweep_every_hours",
         "How often data that no purpose covers any more is removed from profiles, log and store. 0: only when `tessera sweep` asks.",
+    ),
+    (
+        "governance.alerts_every_seconds",
+        "How often what has come is compared with what tracking plans expect, to raise alerts. At least 1.",
     ),
     (
         "access.requests_per_second",

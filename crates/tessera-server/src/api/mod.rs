@@ -3,6 +3,7 @@
 //! Invariant: nothing here is served but through [`crate::access::guard`]; a profile leaves only as
 //! [`tessera_policy::Permitted`].
 
+pub(crate) mod alerts;
 pub(crate) mod breach;
 pub(crate) mod consents;
 mod contact_points;
@@ -15,6 +16,7 @@ mod evidence_export;
 pub(crate) mod live;
 pub(crate) mod merge;
 pub(crate) mod opendsr;
+pub(crate) mod plans;
 pub(crate) mod profile_answer;
 mod profile_events;
 pub(crate) mod profiles;

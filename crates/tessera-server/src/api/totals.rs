@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use tessera_pipeline::{Totals, load_totals};
+use tessera_pipeline::{AlertState, Totals, load_alerts, load_totals, load_violations};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
@@ -37,6 +37,10 @@ pub(crate) struct TotalsAnswer {
     pub(crate) shared_identifiers: u64,
     /// Edges between identifiers that are refused now, by reason.
     pub(crate) refused_edges: BTreeMap<String, u64>,
+    /// Violations of tracking plans, by plan.
+    pub(crate) violations: BTreeMap<String, u64>,
+    /// Alerts of tracking plans that nobody has seen to.
+    pub(crate) open_alerts: u64,
     /// Size of the log, in bytes.
     pub(crate) log_bytes: u64,
     /// Size of the store, in bytes.
@@ -57,6 +61,12 @@ impl TotalsAnswer {
         let parts = &shared.parts;
         let totals: Totals = load_totals(parts.store.as_ref())?;
         let bounds = parts.log.bounds();
+        let mut violations: BTreeMap<String, u64> = BTreeMap::new();
+        for (kind, count) in load_violations(parts.store.as_ref())? {
+            *violations.entry(kind.plan).or_default() += count;
+        }
+        let alerts = load_alerts(parts.store.as_ref())?;
+        let open_alerts = alerts.iter().filter(|alert| alert.state == AlertState::Open).count();
         Ok(Self {
             accepted: totals.accepted,
             duplicates: totals.duplicates,
@@ -69,6 +79,8 @@ impl TotalsAnswer {
             accounts: totals.accounts,
             shared_identifiers: totals.shared_identifiers,
             refused_edges: totals.refused_edges,
+            violations,
+            open_alerts: u64::try_from(open_alerts).unwrap_or(u64::MAX),
             log_bytes: parts.log.size_bytes(),
             store_bytes: parts.store.size_bytes(),
             log_start: bounds.start.0,

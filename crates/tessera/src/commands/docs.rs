@@ -229,6 +229,10 @@ const WORKSPACE: [Described; 9] = [
                 "channel",
                 "The channel that deliveries lead to (`email`, `sms`): people whose contact points are unsubscribed from it are left out.",
             ),
+            (
+                "alerts",
+                "Whether it gets the [alerts of tracking plans](../guide/tracking-plans.md#alerts), which name nobody, and no events. Webhooks only.",
+            ),
         ],
     ),
     (

@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 mod identity;
 pub(crate) mod import;
 mod live;
+pub(crate) mod plan;
 mod profile;
 mod reject;
 pub(crate) mod report;
@@ -52,6 +53,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Undo(command) => command.run(&global),
         Command::Undos(command) => command.run(&global),
         Command::Reject(command) => reject::run(&global, &command),
+        Command::Plan(command) => command.run(&global),
+        Command::Alert(command) => command.run(&global),
         Command::Live { kind } => live::run(&global, &kind),
         Command::Destination(command) => destination::run(&global, &command),
         Command::Access(command) => access::run(&global, &command),

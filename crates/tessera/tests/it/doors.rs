@@ -343,6 +343,8 @@ fn nothing_unpermitted_appears_at_any_door() {
     fs::write(server.folder.path().join("rows.csv"), "user_id,plan\nz1,basic\n").unwrap();
     let mapping = "kind: Mapping\ncall: identify\nidentifiers: {user_id: user_id}\ntraits: {plan: plan}\n";
     fs::write(server.folder.path().join("rows.yaml"), mapping).unwrap();
+    let plan = "kind: TrackingPlan\nname: odd\nsources: [web]\nevents:\n  identify:\n    schema: {additionalProperties: false}\n";
+    fs::write(server.folder.path().join("odd-plan.yaml"), plan).unwrap();
     // While what no purpose covers any more is still there, and after it was removed.
     for is_swept in [false, true] {
         if is_swept {

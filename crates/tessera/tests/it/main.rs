@@ -5,6 +5,7 @@
 mod access;
 mod bad_input;
 mod clients;
+mod contracts;
 mod delivery;
 mod doors;
 mod doors_list;

@@ -51,3 +51,22 @@ pub(super) fn notice(
     let body = Notice { kind, destination, sent_at, request, regulation, profiles, message_ids };
     serde_json::to_vec(&body).map_err(|_| NotJson)
 }
+
+#[derive(Serialize)]
+struct Alert<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    destination: &'a DestinationName,
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    sent_at: Timestamp,
+    alert: &'a serde_json::Value,
+}
+
+/// The body of an alert, as JSON.
+pub(super) fn alert(
+    destination: &DestinationName,
+    sent_at: Timestamp,
+    alert: &serde_json::Value,
+) -> Result<Vec<u8>, NotJson> {
+    serde_json::to_vec(&Alert { kind: "alert", destination, sent_at, alert }).map_err(|_| NotJson)
+}

@@ -65,6 +65,14 @@ impl Destination for Webhook {
             Err(not_json) => not_json.into(),
         }
     }
+
+    fn alert(&mut self, alert: &serde_json::Value, key: &str) -> Outcome {
+        let now = (self.context.now)();
+        match map::alert(&self.context.destination, now, alert) {
+            Ok(body) => self.post(now, &body, &sign::alert_key(&self.context.destination, key)),
+            Err(not_json) => not_json.into(),
+        }
+    }
 }
 
 impl Webhook {

@@ -50,6 +50,11 @@ pub(super) fn notice_key(destination: &DestinationName, notice: &Forget) -> Stri
     key(["notice", kind.as_str(), destination.as_str(), request])
 }
 
+/// The same for an alert, as it is told.
+pub(super) fn alert_key(destination: &DestinationName, alert: &str) -> String {
+    key(["alert", destination.as_str(), "", alert])
+}
+
 fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
