@@ -102,11 +102,7 @@ pub(crate) async fn infer<L: Log, S: Store>(
     request: Request,
 ) -> Result<Json<PlanAnswer>, ApiError> {
     let order: PlanOrder = read_json(&app, request).await?;
-    let rules = app.parts.rules.load_full();
-    // Events as they came, whatever plan there is by now.
-    let bare = rules.workspace.documents().filter(|document| !matches!(document, Document::TrackingPlan(_)));
-    let bare = Workspace::new(bare.cloned()).map_err(ApiError::Workspace)?;
-    let reading = Reading::of(&app, &order, bare)?;
+    let reading = Reading::of(&app, &order, without_plans(&app.parts.rules.load())?)?;
     let name = order.name.unwrap_or_else(|| order.source.to_string());
     let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
     let shared = Arc::clone(&app);
@@ -144,8 +140,9 @@ pub(crate) async fn check<L: Log, S: Store>(
 ) -> Result<Json<CheckAnswer>, ApiError> {
     let order: PlanOrder = read_json(&app, request).await?;
     let plan = order.plan.clone().ok_or_else(|| ApiError::bad("`plan` is missing", "send the document"))?;
-    let rules = app.parts.rules.load_full();
-    let reading = Reading::of(&app, &order, draft(&rules, vec![plan], false)?)?;
+    let bare = without_plans(&app.parts.rules.load())?;
+    let bare = app.parts.rules.load().next(bare, app.parts.clock.now()).map_err(ApiError::Workspace)?;
+    let reading = Reading::of(&app, &order, draft(&bare, vec![plan], false)?)?;
     if reading.rules.source(&reading.source).is_none_or(|source| source.contract.is_none()) {
         return Err(ApiError::bad("the plan does not hold for that source", "add it to `sources`"));
     }
@@ -163,6 +160,12 @@ pub(crate) async fn check<L: Log, S: Store>(
     .await;
     drop(permit);
     answer.map(Json)
+}
+
+/// The workspace without its tracking plans, so that events are as they came.
+fn without_plans(rules: &Rules) -> Result<Workspace, ApiError> {
+    let others = rules.workspace.documents().filter(|one| !matches!(one, Document::TrackingPlan(_)));
+    Workspace::new(others.cloned()).map_err(ApiError::Workspace)
 }
 
 /// Name and fields of an event that a plan can describe.

@@ -15,7 +15,7 @@ kind: Destination
 name: file
 type: jsonl
 purpose: service
-config: {{file: out}}
+config: {{}}
 ---
 kind: TrackingPlan
 name: shop
@@ -39,16 +39,7 @@ fn order(message: &str, total: &Value) -> Value {
 /// What was delivered.
 fn delivered(server: &Server, count: usize) -> Vec<Value> {
     eventually("the events are delivered", || {
-        let folder = fs::read_dir(server.data().join("deliveries")).ok()?;
-        let lines = |path: std::path::PathBuf| {
-            let files = if path.is_dir() {
-                fs::read_dir(path).unwrap().map(|f| f.unwrap().path()).collect()
-            } else {
-                vec![path]
-            };
-            files.into_iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect::<String>()
-        };
-        let text: String = folder.map(|file| lines(file.unwrap().path())).collect();
+        let text = fs::read_to_string(server.data().join("deliveries/file.jsonl")).ok()?;
         let found: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         (found.len() >= count).then_some(found)
     })
