@@ -215,6 +215,7 @@ impl Operation {
             | Self::RemoveAccount { .. }
             | Self::PutRequest { .. }
             | Self::PutAlert { .. }
+            | Self::PutAudit { .. }
             | Self::CloseReject { .. } => None,
         }
     }

@@ -116,6 +116,11 @@ pub enum Operation {
         /// Its whole state.
         alert: serde_json::Value,
     },
+    /// What an audit of the data's quality came to. It names nobody.
+    PutAudit {
+        /// The audit.
+        audit: serde_json::Value,
+    },
     /// These fragments leave the profile that they share with the rest of it.
     Split {
         /// The fragments that go, together, into a profile of their own.

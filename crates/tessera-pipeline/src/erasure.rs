@@ -148,7 +148,8 @@ pub(crate) fn leftovers(
                     | Table::Request
                     | Table::Erasure
                     | Table::Review
-                    | Table::Contract => false,
+                    | Table::Contract
+                    | Table::Quality => false,
                 };
                 if is_meant {
                     changes.push(Change { key, before: Some(value), after: None });
@@ -228,6 +229,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Request
         | Table::Erasure
         | Table::Review
-        | Table::Contract => false,
+        | Table::Contract
+        | Table::Quality => false,
     })
 }

@@ -8,6 +8,9 @@
 
 mod appender;
 mod apply;
+mod auditor;
+#[cfg(test)]
+mod auditor_tests;
 mod canary;
 mod changes;
 mod contracts;
@@ -32,6 +35,7 @@ mod outbox;
 mod people;
 mod pipeline;
 mod prepare;
+mod quality;
 mod query;
 mod queued;
 mod regroup;
@@ -56,6 +60,7 @@ mod watchman;
 mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
+pub use auditor::{Auditor, AuditorHandle, tell_of_falls};
 pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};
 pub use contracts::{Alert, AlertState, ViolationKind, as_planned, load_alerts, load_seen, load_violations};
 pub use delivery::{
@@ -75,13 +80,14 @@ pub use notice::Notice;
 pub use outbox::OutboxRow;
 pub use people::{SharedIdentifier, count_fields, fragments_of, is_account, profile_of, shared_identifiers};
 pub use pipeline::{Pipeline, PipelineOptions, load_rules, sealed_apply};
+pub use quality::{UsageError, survey, usage_of};
 pub use query::{ProfilePage, Query, QueryError, Reading, read_events};
 pub use regroup::{DecisionEffect, Part, Regrouping, Sample};
 pub use reject_row::{RejectId, RejectRow, list_rejects, load_reject};
 pub use replay::{StateHash, replay_into, state_hash};
 pub use resolving::{for_each_unresolved, is_resolving_due};
 pub use reviews::{Decision, ReviewId, ReviewRow, ReviewState, load_review, load_reviews};
-pub use rows::{ErasureRow, load_accounts, load_erasures, load_request, load_requests};
+pub use rows::{ErasureRow, load_accounts, load_audits, load_erasures, load_request, load_requests};
 pub use runner::{Progress, Runner};
 pub use scrub::{Scrub, Scrubbed};
 pub use simulate::{Walked, WhatIf};

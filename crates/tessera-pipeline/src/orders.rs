@@ -60,6 +60,7 @@ impl Application<'_> {
             | Operation::PutAccount { .. }
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
+            | Operation::PutAudit { .. }
             | Operation::PutReviews { .. }
             | Operation::PutAlert { .. } => {}
         }

@@ -306,6 +306,10 @@ impl<L: Log, S: Store> Pipeline<L, S> {
                 let row = rows::put(store.as_ref(), rows::request_key(id), Some(request))?;
                 self.commit(View::default(), vec![row], item.next)
             }
+            Operation::PutAudit { audit } => {
+                let rows = rows::put_audit(store.as_ref(), item.position.0, audit)?;
+                self.commit(View::default(), rows, item.next)
+            }
             Operation::Split { .. }
             | Operation::Link { .. }
             | Operation::Judge { .. }

@@ -76,6 +76,7 @@ pub(crate) fn prepare(
         | Operation::RemoveAccount { .. }
         | Operation::PutRequest { .. }
         | Operation::PutAlert { .. }
+        | Operation::PutAudit { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     };
@@ -103,6 +104,7 @@ fn named(operation: &Operation) -> Vec<FragmentId> {
         | Operation::RemoveAccount { .. }
         | Operation::PutRequest { .. }
         | Operation::PutAlert { .. }
+        | Operation::PutAudit { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     }

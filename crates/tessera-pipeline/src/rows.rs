@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tessera_model::{FragmentId, HashKey, SealKey, StoredAccount, Timestamp};
+use tessera_quality::Audit;
 use tessera_store::{Change, Key, Store, Table, Value};
 
 use crate::PipelineError;
+use crate::quality::AUDITS_MAX;
 use crate::view::{place_key, row_key};
 
 /// An erasure that was ordered. Holds no personal data: fragments are keyed hashes.
@@ -94,6 +96,30 @@ pub fn load_request<T: DeserializeOwned>(store: &impl Store, id: &str) -> Result
 /// Those of the store.
 pub fn load_erasures(store: &impl Store) -> Result<Vec<ErasureRow>, PipelineError> {
     all(store, Table::Erasure, "erasure")
+}
+
+/// The changes that keep an audit, and let the oldest go when there are too many.
+pub(crate) fn put_audit(
+    store: &impl Store,
+    position: u64,
+    audit: &serde_json::Value,
+) -> Result<Vec<Change>, PipelineError> {
+    let kept = store.scan(Table::Quality, None, AUDITS_MAX)?;
+    let oldest = kept.first().filter(|_| kept.len() >= AUDITS_MAX);
+    let mut rows: Vec<Change> = oldest
+        .map(|(key, value)| Change { key: *key, before: Some(value.clone()), after: None })
+        .into_iter()
+        .collect();
+    rows.push(put(store, place_key(Table::Quality, &[], position, 0), Some(audit))?);
+    Ok(rows)
+}
+
+/// The audits of the data's quality that were kept, oldest first.
+///
+/// # Errors
+/// Those of the store.
+pub fn load_audits(store: &impl Store) -> Result<Vec<Audit>, PipelineError> {
+    all(store, Table::Quality, "audit")
 }
 
 /// JSON that only this installation can read.

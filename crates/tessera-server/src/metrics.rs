@@ -16,7 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tessera_pipeline::{PipelineMetrics, Stage};
+use tessera_pipeline::{PipelineMetrics, Stage, load_audits};
 use tessera_store::{Log, Store};
 
 use crate::api::totals::TotalsAnswer;
@@ -79,6 +79,7 @@ metrics! {
     StateRefusedEdges Gauge "tessera_state_refused_edges" "Edges between identifiers that are refused now, by reason"
     ContractViolations Counter "tessera_contract_violations" "Violations of tracking plans, by plan"
     ContractAlerts Gauge "tessera_contract_open_alerts" "Alerts of tracking plans that nobody has seen to"
+    QualityScore Gauge "tessera_quality_score" "Score of the last audit of the data's quality, of 100; of everything and by source"
     LiveWatchers Gauge "tessera_live_watchers" "Readers of the live stream"
 }
 
@@ -192,15 +193,16 @@ struct Sample {
 enum Value {
     Whole(u64),
     Seconds(f64),
+    Share(f64),
 }
 
 impl Value {
     fn encode(self, metric: Metric, encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         match (is_counter(metric), self) {
             (true, Self::Whole(value)) => ConstCounter::new(value).encode(encoder),
-            (true, Self::Seconds(value)) => ConstCounter::new(value).encode(encoder),
+            (true, Self::Seconds(value) | Self::Share(value)) => ConstCounter::new(value).encode(encoder),
             (false, Self::Whole(value)) => ConstGauge::new(value).encode(encoder),
-            (false, Self::Seconds(value)) => ConstGauge::new(value).encode(encoder),
+            (false, Self::Seconds(value) | Self::Share(value)) => ConstGauge::new(value).encode(encoder),
         }
     }
 }
@@ -261,6 +263,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
     samples.extend(
         single.map(|(metric, value)| Sample { metric, values: vec![(Vec::new(), Value::Whole(value))] }),
     );
+    samples.push(quality(parts.store.as_ref()));
     samples.push(labelled(Metric::StateRejected, "code", &totals.rejected));
     samples.push(labelled(Metric::StateDenied, "reason", &totals.denied));
     samples.push(labelled(Metric::StateRefusedEdges, "reason", &totals.refused_edges));
@@ -286,6 +289,18 @@ fn stages(pipeline: &PipelineMetrics) -> Sample {
         .map(|stage| (vec![("stage", stage.as_str().to_owned())], Value::Seconds(seconds(stage))))
         .collect();
     Sample { metric: Metric::PipelineStage, values }
+}
+
+/// What cannot be read now is left out: metrics are to be answered whatever is wrong.
+fn quality(store: &impl Store) -> Sample {
+    let last = load_audits(store).ok().and_then(|mut audits| audits.pop());
+    let whole = |score: Option<f64>, label: Vec<(&'static str, String)>| Some((label, Value::Share(score?)));
+    let values = last.iter().flat_map(|audit| {
+        let sources = audit.sources.iter();
+        let each = sources.map(move |(name, one)| whole(one.score, vec![("source", name.clone())]));
+        std::iter::once(whole(audit.score, vec![("source", "all".to_owned())])).chain(each)
+    });
+    Sample { metric: Metric::QualityScore, values: values.flatten().collect() }
 }
 
 fn labelled(metric: Metric, label: &'static str, counts: &BTreeMap<String, u64>) -> Sample {

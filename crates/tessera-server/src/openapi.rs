@@ -84,6 +84,9 @@ use crate::{access, api, ingest, system};
         api::erasures::housekeeping,
         api::erasures::sweep,
         api::erasures::show_sweep,
+        api::quality::show,
+        api::quality::trend,
+        api::quality::audit,
         api::opendsr::discovery,
         api::opendsr::open,
         api::opendsr::show,
@@ -120,6 +123,7 @@ use crate::{access, api, ingest, system};
         (name = "consents", description = "What people said about purposes, and their receipts."),
         (name = "requests", description = "Requests of data subjects, erasures, sweeps."),
         (name = "protocols", description = "OpenDSR and the Data Rights Protocol: how others pass requests on."),
+        (name = "quality", description = "How good the data is, and how that changes."),
         (name = "access", description = "Accounts, tokens, sessions: who may do what."),
         (name = "system", description = "Health, totals, metrics, the live stream."),
     )

@@ -11,7 +11,7 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, plans, profiles, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
+    alerts, breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -143,7 +143,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(rights(evidence_routes(plan_routes(table))))
+    accounts(rights(quality_routes(evidence_routes(plan_routes(table)))))
 }
 
 fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
@@ -228,6 +228,15 @@ fn evidence_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/breach", May(ReadEvidence), breach::show::<L, S>)
         .get("/api/v1/policy-report", May(ReadEvidence), records::policies::<L, S>)
         .get("/api/v1/records", May(ReadWorkspace), records::show::<L, S>)
+}
+
+fn quality_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{KeepAudits, ReadQuality};
+    use Need::Action as May;
+    table
+        .get("/api/v1/quality", May(ReadQuality), quality::show::<L, S>)
+        .get("/api/v1/quality/trend", May(ReadQuality), quality::trend::<L, S>)
+        .post("/api/v1/quality/audits", May(KeepAudits), quality::audit::<L, S>)
 }
 
 fn accounts<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

@@ -37,11 +37,13 @@ pub enum Table {
     Review = 11,
     /// Tracking plans: counts of violations, what was seen of events, alerts.
     Contract = 12,
+    /// Audits of the data's quality.
+    Quality = 14,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -54,9 +56,10 @@ impl Table {
         Self::Erasure,
         Self::Review,
         Self::Contract,
+        Self::Quality,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 10] = [
+    pub const STATE: [Self; 11] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -67,6 +70,7 @@ impl Table {
         Self::Erasure,
         Self::Review,
         Self::Contract,
+        Self::Quality,
     ];
 }
 

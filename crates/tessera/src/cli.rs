@@ -135,6 +135,9 @@ pub(crate) enum Command {
     Report(crate::commands::report::Report),
     /// Say what is known of e-mail addresses, telephone numbers, names and other contact data. Needs no server.
     Validate(crate::commands::validate::Validate),
+    /// Tell how good the data is: a report on every source and field, its trend, an audit now.
+    #[command(subcommand)]
+    Quality(crate::commands::quality::Quality),
     /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_of};
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
-    Appender, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, Watching, Watchman,
+    Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, Watching, Watchman,
     tell_of_erasure,
 };
 use tessera_server::{Audit, AuditEvent};
@@ -69,6 +69,7 @@ pub(crate) struct Governance {
     pub(crate) audit: Audit,
     watching: Arc<Watching>,
     evidence: Arc<Ledger>,
+    auditor: Arc<AuditorHandle>,
     tell: Sender<AuditEvent>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -86,6 +87,21 @@ impl Governance {
         let order_clock = Arc::clone(&clock);
         let watching = Arc::new(Watching::default());
         let watchman = watchman((&store, &rules, &clock), (&appender, &progress), settings, folder);
+        let auditor = Arc::new(AuditorHandle::default());
+        let (order_appender, order_progress) = (appender.clone(), Arc::clone(&progress));
+        let audit_clock = Arc::clone(&clock);
+        let audits = Auditor {
+            store: Arc::clone(&store),
+            rules: Arc::clone(&rules),
+            key: key.clone(),
+            clock: Arc::clone(&clock),
+            evidence: Arc::clone(&evidence),
+            order: Box::new(move |operation| {
+                order(&order_appender, &order_progress, audit_clock.as_ref(), operation)
+            }),
+            every_millis: i64::from(settings.quality.audit_every_hours) * 3_600_000,
+            fall_points: settings.quality.fall_points,
+        };
         let housekeeper = Housekeeper {
             eraser: Eraser { log, store, rules, key, clock, quiet, snapshots: snapshots.to_owned() },
             evidence: Arc::clone(&evidence),
@@ -98,6 +114,7 @@ impl Governance {
             std::thread::Builder::new().name(format!("tessera-{name}")).spawn(work)
         };
         let (handle, ledger) = (Arc::clone(&housekeeping), Arc::clone(&evidence));
+        let auditing = Arc::clone(&auditor);
         let threads = vec![
             spawn("housekeeping", Box::new(move || housekeeper.run(&handle)))
                 .context("cannot start a thread")?,
@@ -105,19 +122,21 @@ impl Governance {
                 let watching = Arc::clone(&watching);
                 spawn("alerts", Box::new(move || watchman.run(&watching))).context("cannot start a thread")?
             },
+            spawn("quality", Box::new(move || audits.run(&auditing))).context("cannot start a thread")?,
             spawn("audit", Box::new(move || write_audit(&ledger, &told))).context("cannot start a thread")?,
         ];
         let sender = tell.clone();
         // It never blocks, and the thread outlives all who tell.
         let audit: Audit = Arc::new(move |event| drop(sender.send(event)));
-        Ok(Self { housekeeping, watching, audit, evidence, tell, threads })
+        Ok(Self { housekeeping, audit, watching, evidence, auditor, tell, threads })
     }
 
     /// Stops the threads; the housekeeper lets its appender go, which the runner waits for.
     pub(crate) fn stop(self) {
-        let Self { housekeeping, watching, audit, evidence, tell, threads } = self;
+        let Self { housekeeping, audit, watching, evidence, auditor, tell, threads } = self;
         housekeeping.stop();
         watching.stop();
+        auditor.stop();
         drop((audit, tell));
         for thread in threads {
             if thread.join().is_err() {

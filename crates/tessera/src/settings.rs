@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) delivery: DeliverySettings,
     pub(crate) access: AccessSettings,
     pub(crate) governance: GovernanceSettings,
+    pub(crate) quality: QualitySettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,20 @@ impl AccessSettings {
     }
 }
 
+/// Audits of the data's quality.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct QualitySettings {
+    pub(crate) audit_every_hours: u32,
+    pub(crate) fall_points: f64,
+}
+
+impl Default for QualitySettings {
+    fn default() -> Self {
+        Self { audit_every_hours: 24, fall_points: 5.0 }
+    }
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -142,7 +157,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 18] = [
+pub(crate) const REFERENCE: [(&str, &str); 20] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -184,6 +199,14 @@ pub(crate) const REFERENCE: [(&str, &str); 18] = [
     (
         "governance.alerts_every_seconds",
         "How often what has come is compared with what tracking plans expect, to raise alerts. At least 1.",
+    ),
+    (
+        "quality.audit_every_hours",
+        "How often the quality of the data is audited and the scores kept. 0: only when `tessera quality audit` asks.",
+    ),
+    (
+        "quality.fall_points",
+        "A score, of 100, that falls by more points than these from one audit to the next is told in the log.",
     ),
     (
         "access.requests_per_second",

@@ -6,7 +6,7 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 18] = [
+const DIRECTIONS: [(&str, &[&str]); 19] = [
     ("tessera-contact", &[]),
     ("tessera-contract", &[]),
     ("tessera-iab", &[]),
@@ -14,6 +14,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("tessera-model", &["tessera-iab", "tessera-contact", "tessera-contract"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
+    ("tessera-quality", &["tessera-contact", "tessera-model"]),
     ("tessera-rights", &["tessera-model", "tessera-policy"]),
     // A cluster is stored as one record: its identity graph and its fragments' places.
     ("tessera-profile", &["tessera-model", "tessera-policy", "tessera-identity"]),
@@ -30,6 +31,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
             "tessera-policy",
             "tessera-identity",
             "tessera-profile",
+            "tessera-quality",
             "tessera-store",
             "tessera-connect",
             "tessera-evidence",
@@ -44,6 +46,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
             "tessera-policy",
             "tessera-identity",
             "tessera-profile",
+            "tessera-quality",
             "tessera-store",
             "tessera-connect",
             "tessera-evidence",
@@ -59,6 +62,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
             "tessera-policy",
             "tessera-identity",
             "tessera-profile",
+            "tessera-quality",
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",
@@ -76,6 +80,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
             "tessera-policy",
             "tessera-identity",
             "tessera-profile",
+            "tessera-quality",
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",

@@ -4,8 +4,10 @@ use super::tokens::{below_std, tokens};
 use super::tree::Tree;
 use super::{Finding, Rule};
 
-const ENGINES: [&str; 10] =
-    ["contact", "contract", "iab", "match", "rights", "policy", "identity", "profile", "audience", "model"];
+const ENGINES: [&str; 11] = [
+    "contact", "contract", "iab", "match", "rights", "policy", "identity", "profile", "quality", "audience",
+    "model",
+];
 const MODULES_OF_STD: [&str; 5] = ["fs", "net", "process", "thread", "env"];
 const NAMES: [&str; 4] = ["tokio", "tracing", "Instant", "SystemTime"];
 const UNORDERED: [&str; 2] = ["HashMap", "HashSet"];

@@ -12,7 +12,7 @@ use tessera_store::{Log, Position, Store, Table};
 
 use crate::world::{NOON, World, identify, track};
 
-const DAY: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
 
 fn workspace(purposes: &[Value], sources: &[Value]) -> World {
     let mut world = World::new();

@@ -7,6 +7,7 @@ mod governance;
 mod identity;
 mod links;
 mod properties;
+mod quality;
 mod scenarios;
 mod simulate;
 mod survivorship;

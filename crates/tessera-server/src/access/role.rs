@@ -122,6 +122,8 @@ actions! {
     ReplayDeadLetters "replay_dead_letters" "Deliver dead letters again" []
     WatchLive "watch_live" "Watch the live stream" [Marketer Analyst PrivacyOfficer]
     ReadTotals "read_totals" "Read totals" [Marketer Analyst PrivacyOfficer Auditor]
+    ReadQuality "read_quality" "Read how good the data is: counts and masked shapes" [Marketer Analyst PrivacyOfficer Auditor]
+    KeepAudits "keep_audits" "Audit the quality of the data now" [Analyst PrivacyOfficer]
     WriteConsents "write_consents" "Record what a person consented to or withdrew" [ServiceAgent PrivacyOfficer]
     WorkRequests "work_requests" "Work on requests of data subjects" [PrivacyOfficer]
     ReadEvidence "read_evidence" "Read the evidence ledger" [PrivacyOfficer Auditor]
@@ -185,6 +187,8 @@ mod tests {
         replay_dead_letters yes   no       no      no            no              no
         watch_live          yes   yes      yes     no            yes             no
         read_totals         yes   yes      yes     no            yes             yes
+        read_quality        yes   yes      yes     no            yes             yes
+        keep_audits         yes   no       yes     no            yes             no
         write_consents      yes   no       no      yes           yes             no
         work_requests       yes   no       no      no            yes             no
         read_evidence       yes   no       no      no            yes             yes

@@ -21,6 +21,7 @@ pub(crate) mod profile_answer;
 mod profile_events;
 pub(crate) mod profiles;
 mod progress;
+pub(crate) mod quality;
 pub(crate) mod receipts;
 pub(crate) mod records;
 pub(crate) mod reject_replay;

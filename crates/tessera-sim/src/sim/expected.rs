@@ -110,6 +110,7 @@ impl Expected {
             | Operation::PutAccount { .. }
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
+            | Operation::PutAudit { .. }
             | Operation::Link { .. }
             | Operation::Judge { .. }
             | Operation::PutReviews { .. }

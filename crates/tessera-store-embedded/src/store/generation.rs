@@ -91,6 +91,11 @@ fn is_hashed(table: Table) -> bool {
     match table {
         Table::Cluster | Table::Seen => true,
         Table::Reject | Table::Workspace | Table::Count | Table::Outbox | Table::DeadLetter => false,
-        Table::Account | Table::Request | Table::Erasure | Table::Review | Table::Contract => false,
+        Table::Account
+        | Table::Request
+        | Table::Erasure
+        | Table::Review
+        | Table::Contract
+        | Table::Quality => false,
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod import;
 mod live;
 pub(crate) mod plan;
 mod profile;
+pub(crate) mod quality;
 mod reject;
 pub(crate) mod report;
 pub(crate) mod review;
@@ -66,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evidence(command) => command.run(&global),
         Command::Report(command) => command.run(&global),
         Command::Validate(command) => command.run(&global),
+        Command::Quality(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),

@@ -243,6 +243,21 @@ fn the_page_on_contact_data_runs_and_shows_raw_and_normalised() {
 }
 
 #[test]
+fn the_page_on_data_quality_runs() {
+    let mut server = Server::start();
+    run(&mut server, "data-quality.md");
+    let page = fs::read_to_string(server.folder.path().join("quality.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("<code>email</code>") && !page.contains("ada.king"),
+        "{page}"
+    );
+    let told = server.run(&["quality", "report", "--source", "crm"]).ok();
+    assert!(told.contains("too few to conclude") && told.contains("joined"), "{told}");
+    let trend = server.run(&["quality", "trend"]).ok();
+    assert_eq!(trend.lines().count(), 2, "{trend}");
+}
+
+#[test]
 fn the_page_on_what_if_runs() {
     let mut server = Server::start();
     run(&mut server, "what-if.md");
