@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationName, FieldPath, IdentityDocument, Label, MailboxRules, Namespace, Normalise, Normaliser,
-    Part, PurposeName, Region, SharedAfter, SourceName, Survivorship, Timestamp, Window,
+    DestinationName, FieldPath, IdentityDocument, Label, MailboxRules, MatcherDocument, Namespace, Normalise,
+    Normaliser, Part, PurposeName, Region, SharedAfter, SourceName, Survivorship, Timestamp, Window,
 };
 
 /// The six legal bases of GDPR Art. 6(1).
@@ -120,6 +120,7 @@ kind!(DestinationKind, Destination);
 kind!(FieldKind, Field);
 kind!(PolicyKind, Policy);
 kind!(ControllerKind, Controller);
+kind!(MatcherKind, Matcher);
 
 /// Why data is processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -479,6 +480,8 @@ pub enum Document {
     TrackingPlan(TrackingPlanDocument),
     /// `kind: Identity`.
     Identity(IdentityDocument),
+    /// `kind: Matcher`.
+    Matcher(MatcherDocument),
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -497,9 +500,10 @@ impl<'de> Deserialize<'de> for Document {
             "Controller" => serde_json::from_value(value).map(Self::Controller),
             "TrackingPlan" => serde_json::from_value(value).map(Self::TrackingPlan),
             "Identity" => serde_json::from_value(value).map(Self::Identity),
+            "Matcher" => serde_json::from_value(value).map(Self::Matcher),
             other => {
                 return Err(D::Error::custom(format!(
-                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity"
+                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher"
                 )));
             }
         }
@@ -521,6 +525,7 @@ impl Document {
             Self::Controller(_) => "Controller",
             Self::TrackingPlan(_) => "TrackingPlan",
             Self::Identity(_) => "Identity",
+            Self::Matcher(_) => "Matcher",
         }
     }
 
@@ -537,6 +542,7 @@ impl Document {
             Self::Controller(document) => &document.name,
             Self::TrackingPlan(document) => &document.name,
             Self::Identity(document) => &document.name,
+            Self::Matcher(document) => document.name.as_str(),
         }
     }
 }

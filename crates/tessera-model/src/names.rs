@@ -130,6 +130,10 @@ name!(
     /// Where data goes. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
     DestinationName, "destination name", is_slug
 );
+name!(
+    /// What finds profiles of one person. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
+    MatcherName, "matcher name", is_slug
+);
 
 /// What makes a repeated event known. Invariant: 1..=100 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

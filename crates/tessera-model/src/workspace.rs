@@ -106,6 +106,10 @@ impl Workspace {
                 }
                 Document::TrackingPlan(plan) => problems.extend(self.plan_problems(document, plan)),
                 Document::Identity(identity) => problems.extend(self.identity_problems(document, identity)),
+                Document::Matcher(matcher) => {
+                    problems.extend(matcher.problems(document));
+                    problems.extend(self.missing_purpose(document, "purpose", &matcher.purpose));
+                }
                 Document::Controller(_) => {}
             }
         }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tessera_contract::{Contract, TrackingPlanDocument};
 
 use crate::{
-    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, NamespaceRules, Party,
-    PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister, PurposeSet, Purposes,
-    Region, SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
+    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, MatcherDocument,
+    NamespaceRules, Party, PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister,
+    PurposeSet, Purposes, Region, SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
 };
 
 /// What the pipeline asks of a source.
@@ -142,7 +142,8 @@ impl Rules {
             | Document::Policy(_)
             | Document::Controller(_)
             | Document::TrackingPlan(_)
-            | Document::Identity(_) => None,
+            | Document::Identity(_)
+            | Document::Matcher(_) => None,
         }))
         .map(|namespaces| {
             let identity = workspace.documents().find_map(|document| {
@@ -235,6 +236,13 @@ impl Rules {
         self.workspace.documents().filter_map(|document| {
             if let Document::TrackingPlan(found) = document { Some(found) } else { None }
         })
+    }
+
+    /// The matchers, by name.
+    pub fn matchers(&self) -> impl Iterator<Item = &MatcherDocument> {
+        self.workspace
+            .documents()
+            .filter_map(|document| if let Document::Matcher(found) = document { Some(found) } else { None })
     }
 
     /// Who answers for the processing.

@@ -36,6 +36,8 @@ pub(crate) struct Application<'a> {
     /// New rows: rejects and outbox.
     pub(crate) puts: Vec<Change>,
     pub(crate) notices: Vec<Notice>,
+    /// A fragment of each person who became another: by a merge, or a split.
+    pub(crate) regrouped: Vec<FragmentId>,
 }
 
 /// Why an event went no further, if it did not.
@@ -49,7 +51,7 @@ enum Fate {
 
 impl<'a> Application<'a> {
     pub(crate) fn new(settings: &'a Settings<'a>, view: View) -> Self {
-        Self { settings, view, puts: Vec::new(), notices: Vec::new() }
+        Self { settings, view, puts: Vec::new(), notices: Vec::new(), regrouped: Vec::new() }
     }
 
     /// Applies one log record. Its events have been parsed and their rows loaded.
@@ -387,6 +389,9 @@ impl<'a> Application<'a> {
             before.iter().filter(|id| !after.contains(id)).map(ToString::to_string).collect();
         let new: Vec<String> =
             after.iter().filter(|id| !before.contains(id)).map(ToString::to_string).collect();
+        if !gone.is_empty() || !new.is_empty() {
+            self.regrouped.push(own);
+        }
         if !self.settings.is_watched {
             return;
         }

@@ -28,6 +28,7 @@ mod line;
 #[cfg(test)]
 mod line_tests;
 mod links;
+mod matching;
 mod metrics;
 mod notice;
 mod orders;
@@ -75,6 +76,10 @@ pub use history::{History, Scanned};
 pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, recipients};
 pub use item::{Item, Parsed};
 pub use line::NOT_SENT;
+pub use matching::{
+    ComparedPair, ExplainError, MatchQuestion, MatcherStatus, Matchers, Matching, Order, RunGoesOn,
+    RunProgress, RunReport, Touched, model_problem,
+};
 pub use metrics::{PipelineMetrics, Stage};
 pub use notice::Notice;
 pub use outbox::OutboxRow;

@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use tessera_model::{
-    Document, Event, HashKey, Operation, PurposeRegister, Record, Rules, Timestamp, Workspace,
+    Document, Event, FragmentId, HashKey, Operation, PurposeRegister, Record, Rules, Timestamp, Workspace,
 };
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
 use crate::contracts;
+use crate::matching::{Compared, Touched};
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
 use crate::rows;
@@ -65,6 +66,8 @@ pub struct Pipeline<L, S> {
     routes: Vec<Route>,
     position: Position,
     watch: Option<Watch>,
+    touched: Option<Arc<Touched>>,
+    compared: Compared,
     is_watched: Box<dyn Fn() -> bool + Send>,
 }
 
@@ -107,7 +110,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     ) -> Result<Self, PipelineError> {
         let rules = load_rules(store.as_ref(), &key)?;
         let routes = Route::all(&rules);
-        let position = store.position();
+        let (position, compared) = (store.position(), Compared::of(&rules));
         Ok(Self {
             log,
             store,
@@ -119,6 +122,8 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             routes,
             position,
             watch: None,
+            touched: None,
+            compared,
             is_watched: Box::new(|| false),
         })
     }
@@ -149,6 +154,11 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     ) {
         self.is_watched = Box::new(is_watched);
         self.watch = Some(Box::new(watch));
+    }
+
+    /// Tells `touched`, after each commit, of people who may have changed in what matchers compare.
+    pub fn follow(&mut self, touched: Arc<Touched>) {
+        self.touched = Some(touched);
     }
 
     /// Reads on in the log, up to `upto` at most, and processes what is there. Returns how many records.
@@ -238,9 +248,14 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         for item in items {
             application.item(item)?;
         }
-        let Application { view, puts, notices, .. } = application;
+        let Application { view, puts, notices, mut regrouped, .. } = application;
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
+        if self.compared.is_any() {
+            let changing = events(items).filter(|event| self.compared.may_change(event));
+            regrouped.extend(changing.filter_map(|event| Some(event.owner()?.id)));
+            self.touch(regrouped);
+        }
         self.tell(&notices);
         Ok(())
     }
@@ -346,7 +361,9 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         application.operation(operation, at, item.position.0)?;
         let Application { view, mut puts, notices, .. } = application;
         puts.extend(more);
+        let changed = view.changed();
         self.commit(view, puts, item.next)?;
+        self.touch(changed);
         self.tell(&notices);
         Ok(())
     }
@@ -369,10 +386,16 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let before = self.store.load(&[workspace_key()])?.into_iter().next().flatten();
         let change = Change { key: workspace_key(), before, after: Some(after) };
         self.commit(View::default(), vec![change], next)?;
-        self.routes = Route::all(&rules);
+        (self.routes, self.compared) = (Route::all(&rules), Compared::of(&rules));
         self.rules.store(Arc::new(rules));
         self.tell(&[Notice::Applied { documents: documents.len() }]);
         Ok(())
+    }
+
+    fn touch(&self, ids: Vec<FragmentId>) {
+        if let Some(touched) = self.touched.as_ref().filter(|_| self.compared.is_any() && !ids.is_empty()) {
+            touched.add(ids);
+        }
     }
 
     fn tell(&mut self, notices: &[Notice]) {

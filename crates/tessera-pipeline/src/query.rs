@@ -163,7 +163,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
+    pub(crate) fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
         let folded = fold(cluster, node, &self.query.rules.survivorship).ok_or(QueryError::NotFound)?;
         let purposes = &self.query.rules.purposes;
         let grant = self.grant(cluster, &folded);

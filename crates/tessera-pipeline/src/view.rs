@@ -267,6 +267,11 @@ impl View {
         Some(values)
     }
 
+    /// Every fragment whose row is another now.
+    pub(crate) fn changed(&self) -> Vec<FragmentId> {
+        self.rows.iter().filter(|(_, row)| row.is_dirty).map(|(id, _)| *id).collect()
+    }
+
     /// Whether the fragment was erased.
     pub(crate) fn is_erased(&self, id: FragmentId) -> bool {
         self.rows.get(&id).is_some_and(|row| matches!(row.now, Slot::Tombstone(_)))

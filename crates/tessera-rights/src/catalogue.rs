@@ -30,7 +30,8 @@ impl<'a> Catalogue<'a> {
                 Document::Namespace(_)
                 | Document::Policy(_)
                 | Document::TrackingPlan(_)
-                | Document::Identity(_) => {}
+                | Document::Identity(_)
+                | Document::Matcher(_) => {}
             }
         }
         catalogue

@@ -11,7 +11,9 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, breach, consents, destinations, drp, erasures, evidence, live, merge, opendsr, plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
+    alerts, breach, consents, destinations, drp, erasures, evidence, live, matchers, merge, opendsr, plans,
+    profiles, quality, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers,
+    simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -143,7 +145,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(rights(quality_routes(evidence_routes(plan_routes(table)))))
+    accounts(rights(quality_routes(evidence_routes(plan_routes(matchers(table))))))
 }
 
 fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
@@ -155,6 +157,16 @@ fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/plans/violations", May(ReadTotals), alerts::violations::<L, S>)
         .get("/api/v1/alerts", May(ReadTotals), alerts::list::<L, S>)
         .post("/api/v1/alerts/{id}/acknowledge", May(ChangeWorkspace), alerts::acknowledge::<L, S>)
+}
+
+fn matchers<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ReadWorkspace, RunMatchers};
+    use Need::Action as May;
+    table
+        .get("/api/v1/match", May(ReadWorkspace), matchers::list::<L, S>)
+        .post("/api/v1/match/{name}/run", May(RunMatchers), matchers::run::<L, S>)
+        .delete("/api/v1/match/{name}/run", May(RunMatchers), matchers::cancel::<L, S>)
+        .get("/api/v1/match/{name}/explain", May(RunMatchers), matchers::explain::<L, S>)
 }
 
 fn rights<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use tessera_evidence::Ledger;
 use tessera_model::{BATCH_BYTES_MAX, FragmentId, HashKey, Operation, Record, Rules, Secret, Timestamp};
 use tessera_pipeline::{
-    Appender, Courier, Housekeeping, Notice, Parsed, PersonValues, PipelineMetrics, Progress, Submission,
-    erased_fragments,
+    Appender, Courier, Housekeeping, Matching, Notice, Parsed, PersonValues, PipelineMetrics, Progress,
+    Submission, erased_fragments,
 };
 use tessera_policy::Labels;
 use tessera_rights::SubjectRequestId;
@@ -82,6 +82,8 @@ pub struct Parts<L, S> {
     pub evidence: Arc<Ledger>,
     /// Erasures and sweeps.
     pub housekeeping: Arc<Housekeeping>,
+    /// The matchers.
+    pub matching: Arc<Matching>,
     /// The data folder: an erasure is verified by reading all of it.
     pub folder: PathBuf,
     /// The limits.

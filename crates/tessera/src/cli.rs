@@ -93,6 +93,9 @@ pub(crate) enum Command {
     /// List what was undone, and take an undo back.
     #[command(subcommand)]
     Undos(crate::commands::undo::Undos),
+    /// Find which records of files, or which profiles, are one person, and show why.
+    #[command(subcommand)]
+    Match(crate::commands::matching::Match),
     /// List, show and replay what could not be accepted.
     #[command(subcommand)]
     Reject(Reject),

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_of};
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
-    Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission, Watching, Watchman,
-    tell_of_erasure,
+    Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission,
+    Watching, Watchman, tell_of_erasure,
 };
 use tessera_server::{Audit, AuditEvent};
 use tessera_store::{Clock, Log, Position, Store};
@@ -167,7 +167,7 @@ fn watchman<S: Store>(
     }
 }
 
-fn order(
+pub(crate) fn order(
     appender: &Appender,
     progress: &Progress,
     clock: &dyn Clock,

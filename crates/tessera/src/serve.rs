@@ -9,8 +9,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tessera_pipeline::{AppenderOptions, Courier, CourierOptions, Notice, Pipeline, PipelineOptions, Runner};
+use tessera_evidence::Ledger;
+use tessera_model::Rules;
+use tessera_pipeline::{
+    AppenderOptions, Courier, CourierOptions, Matching, Notice, Pipeline, PipelineOptions, Progress, Runner,
+};
 use tessera_server::{AccessSettings, Limits, Parts, Tls};
 use tessera_store::{Clock, Log as _, Store as _, SystemClock};
 use tessera_store_embedded::{EmbeddedStore, SegmentLog};
@@ -18,6 +23,7 @@ use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
 use crate::governance::{self, Governance, Subjects};
+use crate::matching;
 use crate::output::{self, Failure};
 use crate::retention::retain;
 use crate::settings::{LogSettings, Settings};
@@ -46,22 +52,16 @@ pub(crate) fn run(
     let evidence = governance::open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
     let mut pipeline = caught_up(&data, settings, &log, &store, &clock)?;
     let notices = watch(&mut pipeline);
+    let matching = Arc::new(Matching::default());
+    pipeline.follow(matching.touched());
     let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
     let in_flight_bytes_max = settings.server.in_flight_mib_max * 1024 * 1024;
     let options = AppenderOptions { in_flight_bytes_max, ..AppenderOptions::default() };
     let (appender, runner) =
         Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), options)
             .context("cannot start the pipeline's threads")?;
-    let options = CourierOptions {
-        folder: data.path.clone(),
-        give_up_after_millis: i64::from(settings.delivery.give_up_after_hours) * 3_600_000,
-        evidence: Some(Arc::clone(&evidence)),
-        barrier: governance::barrier(Arc::clone(&log), runner.progress()),
-        key: data.key.clone(),
-    };
-    let mut courier = Courier::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&rules), options);
-    courier.follow();
-    let courier = Arc::new(Mutex::new(courier));
+    let delivery = Arc::clone(&evidence);
+    let courier = courier(&data, settings, (&log, &store, &clock), (&rules, delivery, runner.progress()));
     let stop = Arc::new(AtomicBool::new(false));
     let subjects = Subjects {
         log: Arc::clone(&log),
@@ -74,6 +74,7 @@ pub(crate) fn run(
         progress: runner.progress(),
     };
     let retention = Keeper::of(&subjects, &stop, settings, data.snapshots()).start()?;
+    let matchers = matching::start(&subjects, appender.clone(), &matching)?;
     let governance =
         Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()))?;
     let parts = Parts {
@@ -92,6 +93,7 @@ pub(crate) fn run(
         audit: Arc::clone(&governance.audit),
         evidence,
         housekeeping: Arc::clone(&governance.housekeeping),
+        matching: Arc::clone(&matching),
         folder: data.path.clone(),
         limits: limits(settings),
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
@@ -99,12 +101,32 @@ pub(crate) fn run(
     let door = Door { settings, data: &data, tls };
     let served = door.serve(parts, shutdown, ready);
     courier.lock().stop();
+    matching::stop(&matching, matchers);
     governance.stop();
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();
     stop.store(true, Ordering::SeqCst);
     end(retention, store.as_ref())?;
     served
+}
+
+/// The couriers, on their way.
+fn courier(
+    data: &DataDir,
+    settings: &Settings,
+    (log, store, clock): (&Arc<SegmentLog>, &Arc<EmbeddedStore>, &Arc<dyn Clock>),
+    (rules, evidence, progress): (&Arc<ArcSwap<Rules>>, Arc<Ledger>, Arc<Progress>),
+) -> Arc<Mutex<Courier<EmbeddedStore>>> {
+    let options = CourierOptions {
+        folder: data.path.clone(),
+        give_up_after_millis: i64::from(settings.delivery.give_up_after_hours) * 3_600_000,
+        evidence: Some(evidence),
+        barrier: governance::barrier(Arc::clone(log), progress),
+        key: data.key.clone(),
+    };
+    let mut courier = Courier::new(Arc::clone(store), Arc::clone(clock), Arc::clone(rules), options);
+    courier.follow();
+    Arc::new(Mutex::new(courier))
 }
 
 fn end(retention: JoinHandle<()>, store: &EmbeddedStore) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@
 mod figures;
 mod governance;
 mod ingest;
+mod matching;
 mod server;
 mod validation;
 
@@ -28,6 +29,8 @@ enum Bench {
     Governance(governance::Arguments),
     /// How fast and how well contact data is read.
     Validation(validation::Arguments),
+    /// How well and how fast records of one person are found, beside Splink.
+    Match(matching::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -35,5 +38,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Bench::Ingest(arguments) => ingest::run(arguments),
         Bench::Governance(arguments) => governance::run(arguments),
         Bench::Validation(arguments) => validation::run_alone(arguments),
+        Bench::Match(arguments) => matching::run(arguments),
     }
 }

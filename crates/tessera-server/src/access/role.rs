@@ -115,6 +115,7 @@ actions! {
     ReadWorkspace "read_workspace" "Read and compare the workspace" [Marketer Analyst PrivacyOfficer Auditor]
     ChangeWorkspace "change_workspace" "Apply workspace files, and see the secrets in them" [PrivacyOfficer]
     Simulate "simulate" "Ask what a change of the workspace would do" [Marketer Analyst PrivacyOfficer]
+    RunMatchers "run_matchers" "Run matchers, and see why profiles match" [PrivacyOfficer]
     ReadRejects "read_rejects" "Read rejects with their payloads" [PrivacyOfficer]
     ReplayRejects "replay_rejects" "Keep and replay rejects" []
     ReadDestinations "read_destinations" "See how destinations do" [Marketer PrivacyOfficer Auditor]
@@ -180,6 +181,7 @@ mod tests {
         read_workspace      yes   yes      yes     no            yes             yes
         change_workspace    yes   no       no      no            yes             no
         simulate            yes   yes      yes     no            yes             no
+        run_matchers        yes   no       no      no            yes             no
         read_rejects        yes   no       no      no            yes             no
         replay_rejects      yes   no       no      no            no              no
         read_destinations   yes   yes      no      no            yes             yes

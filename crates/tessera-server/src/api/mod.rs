@@ -14,6 +14,7 @@ pub(crate) mod erasures;
 pub(crate) mod evidence;
 mod evidence_export;
 pub(crate) mod live;
+pub(crate) mod matchers;
 pub(crate) mod merge;
 pub(crate) mod opendsr;
 pub(crate) mod plans;

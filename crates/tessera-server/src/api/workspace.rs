@@ -200,6 +200,7 @@ pub(crate) fn check(rules: &Rules, workspace: Workspace) -> Result<Workspace, Ap
     let rules = rules.next(workspace, tessera_model::Timestamp::MAX).map_err(ApiError::Workspace)?;
     let mut problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
     problems.extend(tessera_policy::forbidden_mappings(&rules));
+    problems.extend(rules.matchers().filter_map(tessera_pipeline::model_problem));
     if problems.is_empty() { Ok(rules.workspace) } else { Err(ApiError::Workspace(problems)) }
 }
 

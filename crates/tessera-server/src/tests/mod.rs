@@ -7,6 +7,7 @@ mod bad_input;
 mod contact;
 mod ingest;
 mod live;
+mod matchers;
 mod rejects;
 mod rights;
 mod serving;

@@ -189,6 +189,7 @@ impl World {
             audit: Arc::new(move |event| told_audit.lock().push(event)),
             evidence: Arc::new(evidence),
             housekeeping: Arc::default(),
+            matching: Arc::default(),
             folder: folder.path().to_owned(),
             limits,
             public_url: None,

@@ -51,7 +51,7 @@ fn settings() -> anyhow::Result<String> {
 type Described = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every field of every kind of document: a test holds it against the types.
-const WORKSPACE: [Described; 9] = [
+const WORKSPACE: &[Described] = &[
     (
         "Purpose",
         "Why data is processed. A purpose is a promise: within a version nothing of it may be widened.",
@@ -325,6 +325,27 @@ const WORKSPACE: [Described; 9] = [
             ("anonymous", "The namespaces that name a device and no person; `[anonymous_id]` unless given."),
         ],
     ),
+    (
+        "Matcher",
+        "Finds profiles of one person that no identifier holds together, by `tessera match run --matcher`.",
+        &[
+            ("name", "Letters, digits, `_`, `-`, `.`."),
+            (
+                "purpose",
+                "The one purpose that matching serves: of each profile only what this purpose permits is compared.",
+            ),
+            (
+                "columns",
+                "What is compared: a name for it, and where it is found: `first_name: traits.first_name`, `email: identifiers.email`. At most 64.",
+            ),
+            (
+                "model",
+                "How it is compared, as `tessera match model` prints it; absent: found from the data, which is right for most.",
+            ),
+            ("link", "From this probability on two profiles become one; 0.99 unless set. 1: never."),
+            ("review", "From this probability on a person is asked; 0.5 unless set."),
+        ],
+    ),
 ];
 
 fn workspace() -> anyhow::Result<String> {
@@ -333,7 +354,7 @@ fn workspace() -> anyhow::Result<String> {
          `tessera apply -f` brings the server to what they say, `tessera diff -f` shows what that would change, `tessera export` \
          prints what is there. Unknown fields fail.\n",
     );
-    for (kind, meaning, fields) in WORKSPACE {
+    for (kind, meaning, fields) in WORKSPACE.iter().copied() {
         writeln!(
             out,
             "\n## {kind}\n\n{meaning}\n\n| field | meaning |\n| --- | --- |\n| `kind` | `{kind}` |"

@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 mod identity;
 pub(crate) mod import;
 mod live;
+pub(crate) mod matching;
 pub(crate) mod plan;
 mod profile;
 pub(crate) mod quality;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Review(command) => command.run(&global),
         Command::Undo(command) => command.run(&global),
         Command::Undos(command) => command.run(&global),
+        Command::Match(command) => command.run(&global),
         Command::Reject(command) => reject::run(&global, &command),
         Command::Plan(command) => command.run(&global),
         Command::Alert(command) => command.run(&global),

@@ -69,6 +69,16 @@ kind: Field
 name: properties.finding
 labels: [special]
 ---
+kind: Matcher
+name: people
+purpose: service
+columns:
+  plan: traits.plan
+  hobby: traits.hobby
+  diagnosis: traits.diagnosis
+  name: traits.name
+  city: traits.city
+---
 kind: Destination
 name: hook
 type: webhook
@@ -131,6 +141,11 @@ fn fill(server: &Server) {
         "/v1/identify",
         json!({"userId": "e1", "traits": {"email": "canary-erased-mail@x.org", "pet": "canary-erased-trait"}}),
     );
+    // So many that a matcher has something to learn from.
+    for number in 0..30 {
+        let (name, city) = (format!("Name {}", number * 7 % 30), format!("City {}", number % 5));
+        web("/v1/identify", json!({"userId": format!("m{number}"), "traits": {"name": name, "city": city}}));
+    }
     // Named by the identifier that will be erased, and refused for its name.
     let refused =
         json!({"batch": [{"type": "track", "userId": "e1", "properties": {"x": "canary-erased-reject"}}]});

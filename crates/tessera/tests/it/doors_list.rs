@@ -96,6 +96,16 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("get", "/api/v1/quality", "/api/v1/quality?format=html&source=web", ""),
     ("get", "/api/v1/quality/trend", "/api/v1/quality/trend", ""),
     ("post", "/api/v1/quality/audits", "/api/v1/quality/audits", ""),
+    ("get", "/api/v1/match", "/api/v1/match", ""),
+    ("post", "/api/v1/match/{name}/run", "/api/v1/match/people/run", r#"{"dry_run": true}"#),
+    ("delete", "/api/v1/match/{name}/run", "/api/v1/match/people/run", ""),
+    ("get", "/api/v1/match/{name}/explain", "/api/v1/match/people/explain?a=user_id%3Aw1&b=user_id%3Ad1", ""),
+    (
+        "get",
+        "/api/v1/match/{name}/explain",
+        "/api/v1/match/people/explain?a=user_id%3Acanary-withdrawn-alone&b=user_id%3Ae1",
+        "",
+    ),
     ("get", "/api/v1/workspace", "/api/v1/workspace", ""),
     ("put", "/api/v1/workspace", "/api/v1/workspace", "{documents}"),
     ("post", "/api/v1/workspace/diff", "/api/v1/workspace/diff", "{documents}"),
@@ -255,6 +265,9 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
     ("quality report", &["--html", "quality.html"]),
     ("quality audit", &[]),
     ("quality trend", &[]),
+    ("match list", &[]),
+    ("match run", &["--matcher", "people", "--dry-run"]),
+    ("match explain", &["user_id:w1", "user_id:d1", "--matcher", "people"]),
     ("reject list", &[]),
     ("reject show", &["{reject}"]),
     ("reject replay", &["--all"]),
@@ -302,11 +315,17 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
     ("report breach", &["--contacts", "--csv", "touched.csv"]),
 ];
 
+const FILES: &str = "reads files that it is given, and knows no data folder";
+
 /// Commands that are not asked, and why.
 pub(crate) const COMMAND_EXCEPTIONS: &[(&str, &str)] = &[
     ("serve", "prints its address; its log is read by the tests of the server"),
     ("init", "writes a starter workspace; knows no data folder"),
     ("live", "does not end: the stream has a test of its own"),
+    ("match model", FILES),
+    ("match estimate", FILES),
+    ("match train", FILES),
+    ("match evaluate", FILES),
     ("erase", "erases; the walk does it itself, and looks for what is left"),
     ("sweep", "sweeps; the walk does it itself, between its two rounds"),
     ("access add-token", ENDS),

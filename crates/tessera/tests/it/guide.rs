@@ -116,6 +116,25 @@ fn every_command_of_the_guide_runs() {
 }
 
 #[test]
+fn the_page_on_duplicates_runs_and_finds_them_all() {
+    let mut server = Server::start();
+    run(&mut server, "find-duplicates.md");
+    let told =
+        server.run(&["match", "evaluate", "customers.csv", "--id", "id", "--truth", "person", "--json"]).ok();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["clusters"]["f1"], 1.0);
+    let told = server
+        .run(&["match", "explain", "customers.csv", "c8", "c32", "--id", "id", "--ignore", "person"])
+        .ok();
+    for words in ["c8  and  c32", "short form of the same name", "one person (one from"] {
+        assert!(told.contains(words), "`{words}` is not in: {told}");
+    }
+    // One by what they are, and not by an identifier.
+    let profile = |who: &str| server.run(&["profile", "show", who, "--json"]).ok();
+    assert!(profile("customer_id:c8").contains("\"c32\""), "{}", profile("customer_id:c8"));
+}
+
+#[test]
 fn the_page_on_rejects_runs() {
     let mut server = Server::start();
     for (_, body) in blocks("handle-rejects.md").into_iter().filter(|(kind, _)| kind == "console") {

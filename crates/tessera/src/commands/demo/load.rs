@@ -53,7 +53,8 @@ impl<'a> Loader<'a> {
                 | Document::Policy(_)
                 | Document::Controller(_)
                 | Document::TrackingPlan(_)
-                | Document::Identity(_) => None,
+                | Document::Identity(_)
+                | Document::Matcher(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();

@@ -7,12 +7,12 @@ mod assemble;
 mod journal;
 mod options;
 mod report;
-mod rows;
+pub(crate) mod rows;
 mod run;
 mod send;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::options::Import;
+pub(crate) use self::options::{Import, Reading, failure};
 pub(crate) use self::rows::{CsvRows, Trouble, decode, unpack};

@@ -36,6 +36,16 @@ pub(crate) struct Import {
     /// Stop after this many rows of the file.
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<u64>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Import a file again that was imported before, or one that was interrupted, from its first row.
+    #[arg(long)]
+    pub(super) from_start: bool,
+}
+
+/// How a file is read, where its name and its first bytes do not tell.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Reading {
     /// What the file is made of; otherwise by its name.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -45,9 +55,6 @@ pub(crate) struct Import {
     /// What separates the cells of a CSV file, or `tab`; otherwise it is detected.
     #[arg(long, value_name = "SIGN", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// Import a file again that was imported before, or one that was interrupted, from its first row.
-    #[arg(long)]
-    pub(super) from_start: bool,
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -59,14 +66,14 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 /// A file that is being read.
-pub(super) struct Opened {
-    pub(super) reader: Reader,
+pub(crate) struct Opened {
+    pub(crate) reader: Reader,
     /// The file's size, in bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// How many of them were read.
-    pub(super) read: Arc<AtomicU64>,
+    pub(crate) read: Arc<AtomicU64>,
     /// What was found out about the file, for people.
-    pub(super) about: String,
+    pub(crate) about: String,
 }
 
 impl Import {
@@ -76,15 +83,38 @@ impl Import {
 
     /// Opens the file.
     pub(super) fn open(&self) -> anyhow::Result<Opened> {
-        let path = &self.file;
+        self.reading.open(&self.file)
+    }
+
+    /// Reads the mapping file.
+    pub(super) fn mapping(&self) -> anyhow::Result<Mapping> {
+        let path = self.mapping.as_deref().unwrap_or_else(|| Path::new(""));
+        let text = std::fs::read_to_string(path).with_context(|| {
+            let what = format!("cannot read mapping `{}`", path.display());
+            Failure::new(
+                "TES-M002",
+                what,
+                "check that it exists and is UTF-8; `tessera import FILE --suggest` prints a first one",
+            )
+        })?;
+        Mapping::parse(&path.display().to_string(), &text).map_err(failure)
+    }
+
+    /// What changes which rows there are, besides the file and the mapping.
+    pub(super) fn reading(&self) -> String {
+        let Reading { format, encoding, delimiter } = &self.reading;
+        format!("{format:?} {encoding:?} {delimiter:?}")
+    }
+}
+
+impl Reading {
+    /// Opens a file.
+    pub(crate) fn open(&self, path: &Path) -> anyhow::Result<Opened> {
         let cannot = || {
             let what = format!("cannot read `{}`", path.display());
             Failure::new("TES-M001", what, "check that the file exists and that this account may read it")
         };
-        let format = self.format.or_else(|| Format::of_name(&path.to_string_lossy())).ok_or_else(|| {
-            let what = format!("`{}` does not say by its name what it is made of", path.display());
-            Failure::new("TES-M001", what, "say it: --format csv, jsonl or parquet")
-        })?;
+        let format = self.format_of(path)?;
         let file = File::open(path).with_context(cannot)?;
         let metadata = file.metadata().with_context(cannot)?;
         if !metadata.is_file() {
@@ -139,28 +169,18 @@ impl Import {
         })
     }
 
-    /// Reads the mapping file.
-    pub(super) fn mapping(&self) -> anyhow::Result<Mapping> {
-        let path = self.mapping.as_deref().unwrap_or_else(|| Path::new(""));
-        let text = std::fs::read_to_string(path).with_context(|| {
-            let what = format!("cannot read mapping `{}`", path.display());
-            Failure::new(
-                "TES-M002",
-                what,
-                "check that it exists and is UTF-8; `tessera import FILE --suggest` prints a first one",
-            )
+    /// What a file is made of.
+    pub(crate) fn format_of(&self, path: &Path) -> anyhow::Result<Format> {
+        let format = self.format.or_else(|| Format::of_name(&path.to_string_lossy())).ok_or_else(|| {
+            let what = format!("`{}` does not say by its name what it is made of", path.display());
+            Failure::new("TES-M001", what, "say it: --format csv, jsonl or parquet")
         })?;
-        Mapping::parse(&path.display().to_string(), &text).map_err(failure)
-    }
-
-    /// What changes which rows there are, besides the file and the mapping.
-    pub(super) fn reading(&self) -> String {
-        format!("{:?} {:?} {:?}", self.format, self.encoding, self.delimiter)
+        Ok(format)
     }
 }
 
 /// A trouble as the program's error.
-pub(super) fn failure(trouble: Trouble) -> anyhow::Error {
+pub(crate) fn failure(trouble: Trouble) -> anyhow::Error {
     Failure::new(trouble.code, trouble.what, trouble.hint).into()
 }
 

@@ -11,6 +11,7 @@ mod map;
 mod mapping;
 mod message_id;
 mod parquet;
+mod parquet_columns;
 mod suggest;
 mod time;
 mod value;
@@ -32,6 +33,7 @@ pub(crate) use self::map::Mapper;
 pub(crate) use self::mapping::Mapping;
 pub(crate) use self::message_id::MessageIds;
 pub(crate) use self::parquet::ParquetRows;
+pub(crate) use self::parquet_columns::ParquetColumns;
 pub(crate) use self::suggest::suggest;
 
 /// Longest row, in bytes after decoding. A longer one is skipped and becomes a reject.

@@ -1,0 +1,185 @@
+//! What others see of the matchers' thread, and how they ask it for something.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
+use tessera_match::Model;
+use tessera_model::{MatcherName, Timestamp};
+
+use super::Touched;
+
+/// Where a matcher stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MatcherStatus {
+    /// Whether it has learned from profiles.
+    pub is_ready: bool,
+    /// Why not, if it does not.
+    pub why: Option<String>,
+    /// Profiles that it knows.
+    pub profiles: u64,
+    /// Pairs that became one profile since the server was started.
+    pub linked: u64,
+    /// Pairs that a person is to look at since the server was started.
+    pub asked: u64,
+    /// The run that goes on.
+    pub running: Option<RunProgress>,
+    /// The last run that ended.
+    pub last_run: Option<RunReport>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunProgress {
+    /// `waiting`, `reading`, `training`, `comparing`, `ordering`.
+    pub stage: &'static str,
+    /// Profiles read, or pairs ordered.
+    pub done: u64,
+    /// About how many there are; 0 where that is not known.
+    pub total: u64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunReport {
+    /// When it began.
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
+    pub ended_at: Timestamp,
+    /// Profiles that the purpose permits to compare.
+    pub profiles: u64,
+    /// Pairs that were compared and are likely enough to be told.
+    pub pairs: u64,
+    /// Pairs to become one profile.
+    pub linked: u64,
+    /// Pairs to be looked at.
+    pub asked: u64,
+    /// Whether nothing was ordered.
+    pub is_dry: bool,
+    /// Why it broke off, if it did: what was ordered until then stands.
+    pub broke_off: Option<String>,
+}
+
+/// A run of that matcher goes on: another cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a run of that matcher goes on")]
+pub struct RunGoesOn;
+
+/// What a run was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) is_dry: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    statuses: BTreeMap<MatcherName, MatcherStatus>,
+    models: BTreeMap<MatcherName, Arc<Model>>,
+    wanted: BTreeMap<MatcherName, Wanted>,
+    cancelled: Vec<MatcherName>,
+    is_stopping: bool,
+}
+
+/// The matchers of a server, shared.
+#[derive(Debug, Default)]
+pub struct Matching {
+    touched: Arc<Touched>,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+impl Matching {
+    /// Where the pipeline tells who may have changed.
+    #[must_use]
+    pub fn touched(&self) -> Arc<Touched> {
+        Arc::clone(&self.touched)
+    }
+
+    /// Every matcher, and where it stands.
+    #[must_use]
+    pub fn statuses(&self) -> BTreeMap<MatcherName, MatcherStatus> {
+        self.state.lock().statuses.clone()
+    }
+
+    /// What a matcher has learned; `None`: nothing yet.
+    #[must_use]
+    pub fn model(&self, name: &MatcherName) -> Option<Arc<Model>> {
+        self.state.lock().models.get(name).cloned()
+    }
+
+    /// Asks for a run over everybody, by a matcher of the workspace in force.
+    ///
+    /// # Errors
+    /// When one goes on.
+    pub fn start(&self, name: &MatcherName, is_dry: bool) -> Result<(), RunGoesOn> {
+        let mut state = self.state.lock();
+        let status = state.statuses.entry(name.clone()).or_default();
+        if status.running.is_some() {
+            return Err(RunGoesOn);
+        }
+        status.running = Some(RunProgress { stage: "waiting", ..RunProgress::default() });
+        state.cancelled.retain(|known| known != name);
+        state.wanted.insert(name.clone(), Wanted { is_dry });
+        drop(state);
+        self.touched.wake();
+        Ok(())
+    }
+
+    /// Breaks a run off; what it has ordered stands.
+    pub fn cancel(&self, name: &MatcherName) {
+        let mut state = self.state.lock();
+        if state.statuses.get(name).is_some_and(|status| status.running.is_some()) {
+            state.cancelled.push(name.clone());
+        }
+    }
+
+    /// Waits, but not longer than `patience`, until something has changed.
+    pub fn wait(&self, patience: Duration) {
+        // That the time is over is no news.
+        let _timed_out = self.moved.wait_for(&mut self.state.lock(), patience);
+    }
+
+    /// Ends the thread, and runs with it.
+    pub fn stop(&self) {
+        self.state.lock().is_stopping = true;
+        self.touched.wake();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
+    /// Whether a run is to go on.
+    pub(super) fn goes_on(&self, name: &MatcherName) -> bool {
+        let state = self.state.lock();
+        !state.is_stopping && !state.cancelled.contains(name)
+    }
+
+    pub(super) fn next_run(&self) -> Option<(MatcherName, Wanted)> {
+        self.state.lock().wanted.pop_first()
+    }
+
+    /// Lets `change` change where a matcher stands.
+    pub(super) fn note(&self, name: &MatcherName, change: impl FnOnce(&mut MatcherStatus)) {
+        change(self.state.lock().statuses.entry(name.clone()).or_default());
+        self.moved.notify_all();
+    }
+
+    pub(super) fn put_model(&self, name: &MatcherName, model: Arc<Model>) {
+        self.state.lock().models.insert(name.clone(), model);
+    }
+
+    /// Forgets the matchers for which `is_known` does not hold.
+    pub(super) fn retain(&self, is_known: impl Fn(&MatcherName) -> bool) {
+        let mut state = self.state.lock();
+        state.statuses.retain(|name, _| is_known(name));
+        state.models.retain(|name, _| is_known(name));
+        state.wanted.retain(|name, _| is_known(name));
+        drop(state);
+        self.moved.notify_all();
+    }
+}

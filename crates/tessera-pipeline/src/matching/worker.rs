@@ -1,0 +1,355 @@
+//! The thread that compares profiles, everybody with everybody, when a run is asked for, and learns meanwhile.
+//!
+//! It decides nothing for good: what it finds goes through the log as evidence of strength `probable`, or into the review
+//! queue, and identity resolution has the last word. Nothing of it is on disk: what it knows it learns from the store,
+//! so a person who is erased is in none of its files. Invariant: a pair whose ends are in one cluster already - one
+//! profile, or kept apart by a limit or a steward - is not brought up again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tessera_match::Model;
+use tessera_model::{
+    FragmentId, LinkOrder, MatcherName, Operation, ReviewOrder, Rules, Score, Strength, Timestamp,
+};
+use tessera_policy::Labels;
+use tessera_profile::Row;
+use tessera_store::{Clock, Key, Store, Table};
+
+use super::explain::side_by_side;
+use super::handle::{Matching, RunProgress, RunReport, Wanted};
+use super::live::{Live, PROFILES_MIN, Reading};
+use super::record::{Compare, Gate};
+use crate::PipelineError;
+use crate::query::load_cluster;
+use crate::totals::load_totals;
+
+/// How long the thread waits for changes before it looks around.
+const TICK: Duration = Duration::from_millis(100);
+/// Most changed people looked at before it looks around.
+const CHANGES_MAX: usize = 256;
+/// Most pairs of one order.
+const ORDER_PAIRS_MAX: usize = 500;
+/// Rows of the store read at once.
+const PAGE_ROWS: usize = 256;
+
+/// Gives an order to the log and waits until the pipeline has followed it.
+pub type Order = Box<dyn Fn(Operation) -> Result<(), String> + Send>;
+
+/// What the thread works with.
+pub struct Matchers<S> {
+    /// The profiles.
+    pub store: Arc<S>,
+    /// The workspace in force.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Tells the time, for the gate.
+    pub clock: Arc<dyn Clock>,
+    /// The way into the log.
+    pub order: Order,
+}
+
+/// What the matchers know.
+#[derive(Default)]
+struct Known {
+    live: BTreeMap<MatcherName, Live>,
+    /// How many people have changed since each learned, or tried to.
+    changed: BTreeMap<MatcherName, usize>,
+}
+
+impl Known {
+    /// Whether there may be twice as much to learn from, now that so many more have changed.
+    fn has_more(&mut self, name: &MatcherName, changed: usize) -> bool {
+        let since = self.changed.entry(name.clone()).or_default();
+        *since += changed;
+        match self.live.get(name) {
+            Some(live) => live.has_outgrown(*since),
+            None => *since >= PROFILES_MIN,
+        }
+    }
+}
+
+/// A pair of profiles, found likely to be one person.
+pub(super) struct Pair {
+    pub(super) a: FragmentId,
+    pub(super) b: FragmentId,
+    pub(super) probability: f64,
+}
+
+impl<S: Store> Matchers<S> {
+    /// Works until [`Matching::stop`].
+    pub fn run(self, matching: &Matching) {
+        let mut known = Known::default();
+        let mut version = None;
+        while !matching.is_stopping() {
+            // Before the rules are read: who asks has seen the matcher in them.
+            let asked = matching.next_run();
+            let rules = self.rules.load_full();
+            if version != Some(rules.version) {
+                version = Some(rules.version);
+                self.follow(&rules, &mut known, matching);
+            }
+            if let Some((name, wanted)) = asked {
+                self.run_one(&rules, (&name, wanted), &mut known, matching);
+                continue;
+            }
+            let ids = matching.touched().take(CHANGES_MAX, TICK);
+            if !ids.is_empty() {
+                self.count(ids.len(), &rules, &mut known, matching);
+            }
+        }
+    }
+
+    /// Learns anew what the matchers of a workspace compare.
+    fn follow(&self, rules: &Rules, known: &mut Known, matching: &Matching) {
+        let is_known = |name: &MatcherName| rules.matchers().any(|matcher| matcher.name == *name);
+        known.live.retain(|name, _| is_known(name));
+        known.changed.retain(|name, _| is_known(name));
+        matching.retain(is_known);
+        for matcher in rules.matchers() {
+            matching.note(&matcher.name, |_| {});
+            self.learn(rules, &matcher.name, known, matching);
+        }
+    }
+
+    /// Reads everybody and trains. A matcher that cannot says why.
+    fn learn(&self, rules: &Rules, name: &MatcherName, known: &mut Known, matching: &Matching) {
+        known.live.remove(name);
+        known.changed.remove(name);
+        let learned = self.reading(rules, name, matching).and_then(|reading| {
+            let Some(reading) = reading else { return Ok(None) };
+            reading.learn().map(Some)
+        });
+        self.settle(name, learned, known, matching);
+    }
+
+    /// Puts what was learned to use, or says why there is nothing.
+    fn settle(
+        &self,
+        name: &MatcherName,
+        learned: Result<Option<Live>, String>,
+        known: &mut Known,
+        matching: &Matching,
+    ) {
+        match learned {
+            Ok(Some(learned)) => {
+                matching.put_model(name, learned.model());
+                matching.note(name, |status| {
+                    status.is_ready = true;
+                    status.why = None;
+                    status.profiles = learned.len();
+                });
+                known.live.insert(name.clone(), learned);
+            }
+            Ok(None) => {}
+            Err(why) => {
+                tracing::warn!(matcher = name.as_str(), "the matcher compares nothing yet: {why}");
+                matching.note(name, |status| {
+                    status.is_ready = false;
+                    status.why = Some(why);
+                });
+            }
+        }
+    }
+
+    /// Reads everybody whom the matcher's purpose permits to compare. `None`: broke off.
+    fn reading(
+        &self,
+        rules: &Rules,
+        name: &MatcherName,
+        matching: &Matching,
+    ) -> Result<Option<Reading>, String> {
+        let matcher = rules.matchers().find(|matcher| matcher.name == *name);
+        let matcher = matcher.ok_or("it is not declared any more")?;
+        let labels = Labels::new(rules);
+        let gate = Gate { rules, labels: &labels, matcher, now: self.clock.now() };
+        let mut reading = Reading::new(matcher);
+        let total = load_totals(self.store.as_ref()).map_err(told)?.profiles;
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store.scan(Table::Cluster, after.as_ref().map(Key::id), PAGE_ROWS);
+            let page = page.map_err(|error| error.to_string())?;
+            let Some((last, _)) = page.last() else { return Ok(Some(reading)) };
+            after = Some(*last);
+            for (_, value) in &page {
+                if let Row::Cluster(cluster) = Row::decode(value).map_err(|error| error.to_string())? {
+                    gate.records(&cluster).iter().for_each(|record| reading.push(record));
+                }
+            }
+            if !matching.goes_on(name) {
+                return Ok(None);
+            }
+            progress(matching, name, ("reading", reading.len(), total));
+        }
+    }
+
+    /// Compares everybody with everybody.
+    fn run_one(
+        &self,
+        rules: &Rules,
+        (name, wanted): (&MatcherName, Wanted),
+        known: &mut Known,
+        matching: &Matching,
+    ) {
+        let mut report = RunReport {
+            started_at: self.clock.now(),
+            ended_at: self.clock.now(),
+            profiles: 0,
+            pairs: 0,
+            linked: 0,
+            asked: 0,
+            is_dry: wanted.is_dry,
+            broke_off: None,
+        };
+        if let Err(why) = self.run_stages(rules, name, known, (matching, &mut report)) {
+            report.broke_off = Some(why);
+        }
+        report.ended_at = self.clock.now();
+        tracing::info!(
+            matcher = name.as_str(),
+            linked = report.linked,
+            asked = report.asked,
+            "a matcher's run has ended"
+        );
+        matching.note(name, |status| {
+            status.running = None;
+            status.last_run = Some(report);
+        });
+    }
+
+    fn run_stages(
+        &self,
+        rules: &Rules,
+        name: &MatcherName,
+        known: &mut Known,
+        (matching, report): (&Matching, &mut RunReport),
+    ) -> Result<(), String> {
+        let cancelled = || "it was cancelled".to_owned();
+        let reading = self.reading(rules, name, matching)?.ok_or_else(cancelled)?;
+        report.profiles = reading.len();
+        progress(matching, name, ("training", 0, 0));
+        let trained = reading.train()?;
+        if !matching.goes_on(name) {
+            return Err(cancelled());
+        }
+        let found = trained.compare(|done, total| progress(matching, name, ("comparing", done, total)))?;
+        report.pairs = found.pairs;
+        let total = found.link.len() + found.review.len();
+        let mut done = 0_usize;
+        for (pairs, is_link) in [(found.link, true), (found.review, false)] {
+            for part in pairs.chunks(ORDER_PAIRS_MAX) {
+                if !matching.goes_on(name) {
+                    return Err(cancelled());
+                }
+                let ordered =
+                    self.bring((rules, name, trained.model()), (part, is_link, report.is_dry), matching)?;
+                *(if is_link { &mut report.linked } else { &mut report.asked }) += ordered;
+                done += part.len();
+                progress(matching, name, ("ordering", as_u64(done), as_u64(total)));
+            }
+        }
+        self.settle(name, Ok(Some(trained.into_live())), known, matching);
+        Ok(())
+    }
+
+    /// Orders pairs that are still two profiles and may still be compared. Returns how many.
+    fn bring(
+        &self,
+        (rules, name, model): (&Rules, &MatcherName, &Model),
+        (pairs, is_link, is_dry): (&[Pair], bool, bool),
+        matching: &Matching,
+    ) -> Result<u64, String> {
+        let Some(matcher) = rules.matchers().find(|matcher| matcher.name == *name) else { return Ok(0) };
+        let labels = Labels::new(rules);
+        let now = self.clock.now();
+        let gate = Gate { rules, labels: &labels, matcher, now };
+        let mut fresh = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if let Some(records) = self.fresh(pair, &gate).map_err(told)? {
+                fresh.push((pair, records));
+            }
+        }
+        let count = as_u64(fresh.len());
+        if is_dry || fresh.is_empty() {
+            return Ok(count);
+        }
+        (self.order)(match is_link {
+            true => Operation::Link {
+                pairs: fresh.iter().filter_map(|(pair, _)| link(pair, name, now)).collect(),
+            },
+            false => {
+                let asked = fresh.iter().filter_map(|(pair, [one, other])| {
+                    let explained = side_by_side(matcher, model, [one, other]).ok()?;
+                    review(pair, name, serde_json::to_value(explained).ok()?)
+                });
+                Operation::PutReviews { pairs: asked.collect() }
+            }
+        })?;
+        matching
+            .note(name, |status| *(if is_link { &mut status.linked } else { &mut status.asked }) += count);
+        Ok(count)
+    }
+
+    /// The two as they are now, unless they are in one cluster, or the purpose does not permit to compare both any more.
+    fn fresh(&self, pair: &Pair, gate: &Gate<'_>) -> Result<Option<[Compare; 2]>, PipelineError> {
+        let store = self.store.as_ref();
+        let (Some((one, _)), Some((other, _))) = (load_cluster(store, pair.a)?, load_cluster(store, pair.b)?)
+        else {
+            return Ok(None);
+        };
+        if one.find(pair.b).is_some() {
+            return Ok(None);
+        }
+        let of = |records: Vec<Compare>, id| records.into_iter().find(|record| record.profile == id);
+        Ok(of(gate.records(&one), pair.a).zip(of(gate.records(&other), pair.b)).map(Into::into))
+    }
+
+    /// Learns anew where so many have changed that there is more to learn from.
+    fn count(&self, changed: usize, rules: &Rules, known: &mut Known, matching: &Matching) {
+        for matcher in rules.matchers() {
+            if known.has_more(&matcher.name, changed) {
+                self.learn(rules, &matcher.name, known, matching);
+            }
+        }
+    }
+}
+
+fn progress(matching: &Matching, name: &MatcherName, (stage, done, total): (&'static str, u64, u64)) {
+    matching.note(name, |status| {
+        if status.running.is_some() {
+            status.running = Some(RunProgress { stage, done, total });
+        }
+    });
+}
+
+fn link(pair: &Pair, name: &MatcherName, at: Timestamp) -> Option<LinkOrder> {
+    Some(LinkOrder {
+        a: pair.a,
+        b: pair.b,
+        strength: Strength::Probable,
+        score: Some(Score::of(pair.probability)?),
+        by: name.as_str().to_owned(),
+        reason: String::new(),
+        at,
+    })
+}
+
+fn review(pair: &Pair, name: &MatcherName, waterfall: serde_json::Value) -> Option<ReviewOrder> {
+    Some(ReviewOrder {
+        a: pair.a,
+        b: pair.b,
+        score: Score::of(pair.probability)?,
+        matcher: name.as_str().to_owned(),
+        waterfall,
+        note: String::new(),
+    })
+}
+
+fn told(error: PipelineError) -> String {
+    format!("{}: {error}", error.code())
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
