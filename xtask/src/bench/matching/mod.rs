@@ -14,6 +14,7 @@ use serde_json::Value;
 use self::splink::{SETS, Set, Yard};
 use super::figures::Figures;
 use super::ingest::{build, machine};
+use super::validation;
 
 /// How much to measure.
 #[derive(Args)]
@@ -21,8 +22,8 @@ pub(crate) struct Arguments {
     /// One line of JSON per figure.
     #[arg(long)]
     json: bool,
-    /// Parts to measure: accuracy, speed, scaling, incremental, em, spine.
-    #[arg(long, value_delimiter = ',', default_value = "accuracy,speed,scaling,incremental,em,spine")]
+    /// Parts to measure: accuracy, speed, scaling, em, validation, spine.
+    #[arg(long, value_delimiter = ',', default_value = "accuracy,speed,scaling,em,validation,spine")]
     parts: Vec<String>,
     /// Sets to measure accuracy on.
     #[arg(
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
     folder: PathBuf,
 }
 
-const PARTS: [&str; 6] = ["accuracy", "speed", "scaling", "incremental", "em", "spine"];
+const PARTS: [&str; 6] = ["accuracy", "speed", "scaling", "em", "validation", "spine"];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(part) = arguments.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
@@ -81,11 +82,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             if wants("scaling") {
                 bench.scaling(&mut figures)?;
             }
-            if wants("incremental") {
-                bench.incremental(&mut figures)?;
-            }
             if wants("em") {
                 Bench::known_parameters(&mut figures);
+            }
+        }
+    }
+    if wants("validation") {
+        validation::run(&mut figures)?;
+        for (name, of) in [("phones_per_s", "phone_per_s"), ("emails_per_s", "email_per_s")] {
+            if let Some(value) = figures.get(of) {
+                figures.add(name, value, "1/s");
             }
         }
     }
@@ -190,20 +196,6 @@ impl Bench<'_> {
         if let [small, _, large] = costs.as_slice() {
             figures.add("scaling_5m_over_100k", large / small, "ratio");
         }
-        Ok(())
-    }
-
-    /// One new record at a time against a million.
-    fn incremental(&self, figures: &mut Figures) -> Result<()> {
-        figures.say("\none new record against a million");
-        let file = [self.yard.people(1_000_000, 42)?];
-        let new = self.yard.people(10_000, 43)?.display().to_string();
-        let rest = ["--new", new.as_str(), "--id", "unique_id", "--ignore", "cluster"];
-        let (told, taken) = self.tessera("find", &file, &rest)?;
-        for name in ["p50_ms", "p99_ms", "max_ms"] {
-            figures.add(&format!("incremental_{name}"), number(&told, &format!("/{name}"))?, "ms");
-        }
-        figures.add("incremental_mib", taken.mib, "MiB");
         Ok(())
     }
 
