@@ -242,6 +242,55 @@ fn an_erasure_that_was_killed_in_the_middle_ends_after_the_restart() {
     }
 }
 
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_restored_backup_beside_newer_evidence_is_erased_again() {
+    let mut server = Server::start();
+    server.apply(&workspace());
+    live(&server);
+    let backup = tempfile::tempdir().unwrap();
+    server.stop();
+    copy(&server.data(), backup.path());
+    server.up();
+    let person = format!("email:{}", CANARIES[1]);
+    server.run(&["erase", "--identity", "document", "--yes", &person]).ok();
+    eventually("the file is clean too", || holding(&server.data(), CANARIES[4]).is_empty().then_some(()));
+    nothing_is_left(&server);
+    server.stop();
+
+    // As `docs/guide/for-privacy-officers.md` says: the backup, and the newest evidence.
+    let newest = tempfile::tempdir().unwrap();
+    copy(&server.data().join("evidence"), newest.path());
+    fs::remove_dir_all(server.data()).unwrap();
+    copy(backup.path(), &server.data());
+    fs::remove_dir_all(server.data().join("evidence")).unwrap();
+    copy(newest.path(), &server.data().join("evidence"));
+    for canary in CANARIES {
+        assert!(!holding(&server.data(), canary).is_empty(), "the backup holds {canary}");
+    }
+    server.up();
+    eventually("all of it is gone again", || {
+        CANARIES.iter().all(|canary| holding(&server.data(), canary).is_empty()).then_some(())
+    });
+    assert!(server.log().contains("erasing again what a backup brought back"));
+    nothing_is_left(&server);
+    assert!(server.run(&["profile", "show", &person]).failed().contains("TES-H004"));
+    assert!(deliveries(&server).contains("Stayed"), "what is about others alone is there again");
+    server.stop();
+    server.run(&["verify"]).ok();
+}
+
 #[test]
 fn a_file_that_holds_a_copy_is_found_and_the_command_fails() {
     let server = Server::start();
