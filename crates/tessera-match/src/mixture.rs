@@ -182,7 +182,9 @@ pub(crate) fn learn(start: Start, patterns: &[Counted]) -> Mixture {
         mixture.strata.insert(part.agreed, stratum);
     }
     let mut tied = vec![None; start.shapes.len()];
-    while mixture.rounds < ROUNDS_MAX {
+    // Without strata patterns are few, and rounds cost nothing.
+    let rounds_max = if start.strata { ROUNDS_MAX } else { 10 * ROUNDS_MAX };
+    while mixture.rounds < rounds_max {
         mixture.rounds += 1;
         let moved = mixture.expect(&mut parts);
         if start.strata && TIED_IN_ROUNDS.contains(&mixture.rounds) {
