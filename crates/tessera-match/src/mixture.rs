@@ -128,7 +128,9 @@ pub(crate) struct Mixture {
 
 const ROUNDS_MAX: u32 = 200;
 /// Learning ends when pairs moved by a smaller share of all matches than this.
-const MOVE_MIN: f64 = 1e-4;
+const MOVE_MIN: f64 = 1e-5;
+/// Rounds that are always done: at first pairs move slowly, and far in the end.
+const ROUNDS_MIN: u32 = 50;
 /// When it is looked anew which comparisons are tied: the first rounds know matches only roughly.
 const TIED_IN_ROUNDS: [u32; 3] = [2, 5, 15];
 /// How a comparison that another is tied to may stand: no value or no tie, near, apart.
@@ -192,7 +194,8 @@ pub(crate) fn learn(start: Start, patterns: &[Counted]) -> Mixture {
         }
         mixture.maximise(&start, &first_u, &parts);
         mixture.learn_ties(&tied, &parts);
-        if moved < if start.strata { MOVE_MIN } else { 1e-9 } {
+        let settled = moved < if start.strata { MOVE_MIN } else { 1e-9 };
+        if settled && mixture.rounds >= ROUNDS_MIN {
             break;
         }
     }
