@@ -58,7 +58,7 @@ pub struct Subscription {
 
 /// The will of a person as one fragment knows it: a commutative, idempotent monoid under [`Consents::merge`].
 ///
-/// Invariants: at most one word for each (purpose, status, expression, version); words in the order of [`Word::place`],
+/// Invariants: at most one word for each (purpose, status, expression, version); words in the order of `Word::place`,
 /// no two in the same; at most one subscription for each (channel, topic), in that order. So equal wills are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored")]

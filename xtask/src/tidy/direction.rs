@@ -30,6 +30,7 @@ const DIRECTIONS: [(&str, &[&str]); 19] = [
             "tessera-model",
             "tessera-policy",
             "tessera-identity",
+            "tessera-match",
             "tessera-profile",
             "tessera-quality",
             "tessera-store",

@@ -316,9 +316,9 @@ fn applied(global: &Global, name: &str) -> anyhow::Result<TrackingPlanDocument> 
     let answer = client(global)?.get("/api/v1/workspace")?;
     let documents: Vec<Document> =
         serde_json::from_value(answer.get("documents").cloned().unwrap_or_default())?;
-    let plan = documents.into_iter().find_map(|document| match document {
-        Document::TrackingPlan(plan) if plan.name == name => Some(plan),
-        _ => None,
+    let plan = documents.into_iter().find_map(|document| {
+        let Document::TrackingPlan(plan) = document else { return None };
+        (plan.name == name).then_some(plan)
     });
     plan.ok_or_else(|| {
         let what = format!("the server has no tracking plan `{name}`");

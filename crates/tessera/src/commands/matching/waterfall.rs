@@ -184,7 +184,19 @@ mod tests {
 
     #[test]
     fn the_waterfall_starts_where_any_two_are_and_ends_at_the_sum() {
-        insta::assert_snapshot!(lines(&answer()).join("\n"), @"");
+        insta::assert_snapshot!(lines(&answer()).join("\n"), @"
+        17  and  <42>
+        94.12 % likely one person: to be looked at by a person (one from 99.00 %, looked at from 50.00 %)
+
+          name             ada                                -
+
+          any two            -8.00  ░░░░░░░░░░░░░░░░░░░░░░░░░                 before anything is compared
+          together           +2.00  ██████                                    dob agree
+          name               +0.00                                            no value
+          dob               +11.00        ██████████████████████████████████  equal
+          city               -1.00                                       ░░░  different
+                             +4.00  in all: the logarithm to base 2 of the odds
+        ");
     }
 
     #[test]
