@@ -7,7 +7,7 @@ use crate::error::MatchError;
 use crate::linker::{Counts, Linker};
 use crate::mixture::{Agreed, Chances, Counted, Random, Shape, Start, learn};
 use crate::model::Model;
-use crate::spec::{Form, ModelSpec, Rule};
+use crate::spec::{ModelSpec, Rule};
 use crate::table::Table;
 
 /// Pairs compared to learn from; of more a sample is taken.
@@ -169,24 +169,26 @@ fn first_m(shape: &Shape, share: &[f64]) -> Vec<f64> {
     for level in shape.full.clone() {
         m[level] = 0.8 * (0.9 * if sum > 0.0 { share[level] / sum } else { 0.0 } + 0.1 / steps);
     }
+    // Who has moved differs altogether, in several columns at once: that must not look impossible at first.
     let others = shape.full.end..shape.levels;
     let count = others.len() as f64;
     for level in others {
-        m[level] = 0.2 / count;
+        m[level] = 0.08 / count;
     }
+    m[shape.levels - 1] += 0.12;
     let sum: f64 = m.iter().sum();
     m.iter_mut().for_each(|chance| *chance /= sum);
     m
 }
 
-/// The sets of comparisons that rules ask to agree in full. Rules that ask for less tell nothing here.
+/// The sets of comparisons whose full agreement is enough for a rule. Who agrees in all of a value agrees in any part
+/// of it.
 fn blocked_by(spec: &ModelSpec) -> Vec<Agreed> {
-    let place = |column: &str| spec.comparisons.iter().position(|comparison| comparison.column == column);
+    let place = |column: &String| spec.comparisons.iter().position(|comparison| comparison.column == *column);
     let of = |Rule(expressions): &Rule| {
-        let whole = expressions.iter().all(|e| e.form == Form::Whole && e.with.is_none());
-        let places: Option<Vec<usize>> = expressions.iter().map(|e| place(&e.column)).collect();
-        places.filter(|_| whole).map(|places| places.into_iter().fold(0, |set, place| set | 1 << place))
+        let columns = expressions.iter().flat_map(|e| std::iter::once(&e.column).chain(&e.with));
+        let places: Option<Vec<usize>> = columns.map(place).collect();
+        places.map(|places| places.into_iter().fold(0, |set, place| set | 1 << place))
     };
-    let sets: Vec<Agreed> = spec.blocking.iter().filter_map(of).collect();
-    sets
+    spec.blocking.iter().filter_map(of).collect()
 }
