@@ -273,7 +273,8 @@ fn the_page_on_data_quality_runs() {
     let told = server.run(&["quality", "report", "--source", "crm"]).ok();
     assert!(told.contains("too few to conclude") && told.contains("joined"), "{told}");
     let trend = server.run(&["quality", "trend"]).ok();
-    assert_eq!(trend.lines().count(), 2, "{trend}");
+    // A heading, the audit that was asked for, and maybe the server's own, which it makes on schedule.
+    assert!((2..=3).contains(&trend.lines().count()), "{trend}");
 }
 
 #[test]
