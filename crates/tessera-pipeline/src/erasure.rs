@@ -134,22 +134,12 @@ pub(crate) fn leftovers(
             let Some((last, _)) = rows.last() else { break };
             after = Some(*last);
             for (key, value) in rows {
-                let is_reject_of_spared = table == Table::Reject && names(table, &value, spared)?;
-                let is_meant = match table {
-                    Table::Outbox => queued.is_meant(&OutboxRow::decode(&value)?),
-                    Table::DeadLetter | Table::Reject => {
-                        is_reject_of_spared || names(table, &value, mentions)?
+                let is_meant = match table == Table::Outbox {
+                    true => queued.is_meant(&OutboxRow::decode(&value)?),
+                    false => {
+                        names(table, &value, mentions)?
+                            || (table == Table::Reject && names(table, &value, spared)?)
                     }
-                    Table::Cluster
-                    | Table::Seen
-                    | Table::Workspace
-                    | Table::Count
-                    | Table::Account
-                    | Table::Request
-                    | Table::Erasure
-                    | Table::Review
-                    | Table::Contract
-                    | Table::Quality => false,
                 };
                 if is_meant {
                     changes.push(Change { key, before: Some(value), after: None });

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use super::{client, list, number, print_json, text};
+use super::progress::{bar, ended};
+use super::{client, list, print_json, text};
 use crate::cli::Global;
-use crate::client::{Client, Refusal, encode};
+use crate::client::{Client, encode};
 use crate::output::{self, Failure};
 
 /// `tessera dsr`.
@@ -214,7 +214,6 @@ fn report(client: &Client, id: &str, html: bool, output: Option<&Path>) -> anyho
     let format = if html { "html" } else { "json" };
     let bar = bar("reading the log {bar:40} {bytes} of {total_bytes}, {eta} left")?;
     let end = ended(&bar, |each| client.stream(&format!("{}/report?format={format}", path(id)), each));
-    bar.finish_and_clear();
     let report = end?;
     let written = match html {
         true => text(&report, "html").to_owned(),
@@ -228,40 +227,6 @@ fn report(client: &Client, id: &str, html: bool, output: Option<&Path>) -> anyho
         }
     }
     Ok(())
-}
-
-pub(super) fn bar(template: &str) -> anyhow::Result<ProgressBar> {
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(template)?);
-    Ok(bar)
-}
-
-/// Reads a stream to its end: progress to the bar, what is done comes back.
-pub(super) fn ended(
-    bar: &ProgressBar,
-    stream: impl FnOnce(&mut dyn FnMut(&str, &str) -> bool) -> anyhow::Result<()>,
-) -> anyhow::Result<Value> {
-    let mut end: Option<anyhow::Result<Value>> = None;
-    stream(&mut |kind, data| {
-        match kind {
-            "progress" => {
-                let value: Value = serde_json::from_str(data).unwrap_or_default();
-                bar.set_length(number(&value, "total"));
-                bar.set_position(number(&value, "done"));
-            }
-            "done" => end = Some(serde_json::from_str(data).context("the answer cannot be read")),
-            "failed" => {
-                let body = serde_json::from_str(data).unwrap_or_default();
-                end = Some(Err(Refusal { status: 500, body }.into()));
-            }
-            _ => {}
-        }
-        end.is_none()
-    })?;
-    end.unwrap_or_else(|| {
-        let what = "the server ended the answer too early";
-        Err(Failure::new("TES-C006", what, "check that the server runs, and ask again").into())
-    })
 }
 
 /// Writes a file that nobody else may read: it is about a person.

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::dsr::{bar, ended, path, show};
+use super::dsr::{path, show};
+use super::progress::{bar, ended};
 use super::{client, list, number, print_json, text};
 use crate::cli::Global;
 use crate::client::Client;
@@ -129,7 +130,6 @@ fn wait(client: &Client, id: &str) -> anyhow::Result<Value> {
 fn look(client: &Client, order: &Value) -> anyhow::Result<Value> {
     let bar = bar("verifying {bar:40} {bytes} of about {total_bytes}, {eta} left")?;
     let end = ended(&bar, |each| client.post_stream("/api/v1/erasures/verify", order, each));
-    bar.finish_and_clear();
     end
 }
 

@@ -14,6 +14,7 @@ mod live;
 pub(crate) mod matching;
 pub(crate) mod plan;
 mod profile;
+mod progress;
 pub(crate) mod quality;
 mod reject;
 pub(crate) mod report;

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::evidence::query;
+use super::progress::walked;
 use super::{client, list, number, print_json, text};
 use crate::cli::Global;
-use crate::client::Refusal;
 use crate::output::{self, Failure, count};
 
 /// `tessera quality`.
@@ -31,7 +30,7 @@ pub(crate) enum Quality {
         #[arg(long, default_value_t = 30)]
         limit: usize,
     },
-    /// Look at everybody's data now and keep the scores; the server does so by itself every day.
+    /// Look at everybody's data now and keep the scores; the server does so by itself every `quality.audit_every_hours`.
     Audit,
 }
 
@@ -49,7 +48,7 @@ fn report(global: &Global, source: Option<&str>, html: Option<&Path>) -> anyhow:
     let mut pairs = Vec::new();
     pairs.extend(source.map(|source| ("source", source.to_owned())));
     pairs.extend(html.map(|_| ("format", "html".to_owned())));
-    let answer = ask(global, &format!("/api/v1/quality{}", query(&pairs)))?;
+    let answer = walked(|each| client(global)?.stream(&format!("/api/v1/quality{}", query(&pairs)), each))?;
     if let Some(file) = html {
         std::fs::write(file, text(&answer, "html")).with_context(|| {
             let what = format!("cannot write `{}`", file.display());
@@ -67,34 +66,6 @@ fn report(global: &Global, source: Option<&str>, html: Option<&Path>) -> anyhow:
     }
     print(&answer);
     Ok(())
-}
-
-/// Asks, and shows how far the server is: it may walk over millions of people.
-fn ask(global: &Global, path: &str) -> anyhow::Result<Value> {
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(
-        "looking at {bar:40} {human_pos} of about {human_len} people, {eta} left",
-    )?);
-    let mut end = None;
-    let asked = client(global)?.stream(path, |kind, data| {
-        let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match kind {
-            "progress" => {
-                bar.set_length(number(&value, "profiles_expected"));
-                bar.set_position(number(&value, "profiles"));
-            }
-            "done" => end = Some(Ok(value)),
-            "failed" => end = Some(Err(Refusal { status: 500, body: value }.into())),
-            _ => {}
-        }
-        end.is_none()
-    });
-    bar.finish_and_clear();
-    asked?;
-    end.unwrap_or_else(|| {
-        let what = "the server ended the answer too early";
-        Err(Failure::new("TES-C006", what, "check that the server runs, and ask again").into())
-    })
 }
 
 fn print(report: &Value) {

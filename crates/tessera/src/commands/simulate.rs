@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use tessera_model::Problem;
 
+use super::progress::walked;
 use super::workspace::explain;
 use super::{client, list, number, print_json, text};
 use crate::cli::Global;
-use crate::client::Refusal;
-use crate::output::{self, Failure, count};
+use crate::output::{self, count};
 use crate::yaml::{self, Files};
 
 pub(crate) fn run(
@@ -21,41 +20,14 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let files = yaml::read(paths)?;
     let body = json!({ "documents": files.documents, "as_of": as_of });
-    let answer = explain(&files, ask(global, &body, prune))?;
+    let path = format!("/api/v1/workspace/simulate?prune={prune}");
+    let asked = walked(|each| client(global)?.post_stream(&path, &body, each));
+    let answer = explain(&files, asked)?;
     if global.json {
         return print_json(&answer);
     }
     report(&files, &answer);
     Ok(())
-}
-
-/// Asks, and shows how far the server is: it may walk over millions of people.
-fn ask(global: &Global, body: &Value, prune: bool) -> anyhow::Result<Value> {
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(
-        "looking at {bar:40} {human_pos} of about {human_len} people, {eta} left",
-    )?);
-    let mut end = None;
-    let path = format!("/api/v1/workspace/simulate?prune={prune}");
-    let asked = client(global)?.post_stream(&path, body, |kind, data| {
-        let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match kind {
-            "progress" => {
-                bar.set_length(number(&value, "profiles_expected"));
-                bar.set_position(number(&value, "profiles"));
-            }
-            "done" => end = Some(Ok(value)),
-            "failed" => end = Some(Err(Refusal { status: 500, body: value }.into())),
-            _ => {}
-        }
-        end.is_none()
-    });
-    bar.finish_and_clear();
-    asked?;
-    end.unwrap_or_else(|| {
-        let what = "the server ended the answer too early";
-        Err(Failure::new("TES-C006", what, "check that the server runs, and ask again").into())
-    })
 }
 
 fn report(files: &Files, answer: &Value) {

@@ -4,12 +4,12 @@ use std::io::{BufRead as _, stdin};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use super::progress::walked;
 use super::{client, list, number, print_json, text};
 use crate::cli::Global;
-use crate::client::{Client, Refusal, encode};
+use crate::client::encode;
 use crate::output::{self, Failure, count};
 
 /// `tessera undos`.
@@ -92,7 +92,8 @@ impl Undo {
         for (name, value) in given {
             body.extend(value.iter().map(|value| (name.to_owned(), json!(value))));
         }
-        let preview = look(&client, &Value::Object(body.clone()))?;
+        let preview =
+            walked(|each| client.post_stream("/api/v1/undo/preview", &Value::Object(body.clone()), each))?;
         if self.preview && global.json {
             return print_json(&preview);
         }
@@ -115,34 +116,6 @@ impl Undo {
         output::line(format_args!("`tessera undos redo {} --reason ...` takes it back", text(&answer, "id")));
         Ok(())
     }
-}
-
-/// Asks what it would do, and shows how far the server is: it may look through millions of people.
-fn look(client: &Client, body: &Value) -> anyhow::Result<Value> {
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(
-        "looking at {bar:40} {human_pos} of about {human_len} people, {eta} left",
-    )?);
-    let mut end = None;
-    let asked = client.post_stream("/api/v1/undo/preview", body, |kind, data| {
-        let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match kind {
-            "progress" => {
-                bar.set_length(number(&value, "profiles_expected"));
-                bar.set_position(number(&value, "profiles"));
-            }
-            "done" => end = Some(Ok(value)),
-            "failed" => end = Some(Err(Refusal { status: 500, body: value }.into())),
-            _ => {}
-        }
-        end.is_none()
-    });
-    bar.finish_and_clear();
-    asked?;
-    end.unwrap_or_else(|| {
-        let what = "the server ended the answer too early";
-        Err(Failure::new("TES-C006", what, "check that the server runs, and ask again").into())
-    })
 }
 
 fn confirm() -> anyhow::Result<()> {

@@ -4,9 +4,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::client::{Refusal, encode};
+use crate::client::encode;
+use crate::commands::progress::ended;
 use crate::commands::{client, list as members, number, print_json, text};
-use crate::output::{self, Failure, count};
+use crate::output::{self, count};
 
 /// `tessera match list`.
 pub(super) fn list(global: &Global) -> anyhow::Result<()> {
@@ -43,28 +44,7 @@ pub(super) fn run(global: &Global, matcher: &str, is_dry: bool) -> anyhow::Resul
     let bar = ProgressBar::with_draw_target(None, target);
     bar.set_style(ProgressStyle::with_template("{msg:10} {bar:30} {human_pos} of {human_len}  {eta} left")?);
     let path = format!("/api/v1/match/{}/run", encode(matcher));
-    let mut end = None;
-    let asked = client(global)?.post_stream(&path, &json!({ "dry_run": is_dry }), |kind, data| {
-        let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match kind {
-            "progress" => {
-                bar.set_message(text(&value, "stage").to_owned());
-                bar.set_length(number(&value, "total"));
-                bar.set_position(number(&value, "done"));
-            }
-            "done" => end = Some(Ok(value)),
-            "failed" => end = Some(Err(Refusal { status: 500, body: value }.into())),
-            _ => {}
-        }
-        end.is_none()
-    });
-    bar.finish_and_clear();
-    asked?;
-    let ended: anyhow::Result<Value> = end.unwrap_or_else(|| {
-        let what = "the server ended the answer too early";
-        Err(Failure::new("TES-C006", what, "check that the server runs, and ask again").into())
-    });
-    let run = ended?;
+    let run = ended(&bar, |each| client(global)?.post_stream(&path, &json!({ "dry_run": is_dry }), each))?;
     if global.json {
         return print_json(&run);
     }
