@@ -11,6 +11,8 @@
 //! as in Segment Unify.
 
 mod evidence;
+#[cfg(test)]
+mod fixture;
 mod graph;
 mod refusal;
 mod resolve;

@@ -1,42 +1,15 @@
 //! What resolving promises: profiles are a function of the set of evidence.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::json;
 use tessera_model::{
-    FragmentId, HashKey, Identified, IdentityDocument, IdentityStrategy, MessageId, MessageKey,
-    NamespaceDocument, NamespaceRules, SourceName, Timestamp,
+    FragmentId, HashKey, IdentityDocument, IdentityStrategy, NamespaceDocument, NamespaceRules, Timestamp,
 };
 
-use crate::{Evidence, Graph, Linked, RefusalReason, Strength};
-
-static RULES: LazyLock<NamespaceRules> = LazyLock::new(|| NamespaceRules::new([]).unwrap());
-
-fn identified(text: &str) -> Identified {
-    let (namespace, value) = text.split_once(':').unwrap();
-    let name = match namespace {
-        "u" => "user_id",
-        "e" => "email",
-        "a" => "anonymous_id",
-        other => panic!("{other}"),
-    };
-    let value = if name == "email" { format!("{value}@x.org") } else { value.to_owned() };
-    RULES.find(name).unwrap().identify(&HashKey::new([1; 32]), &value).unwrap().unwrap()
-}
-
-fn evidence(at: i64, strength: Strength) -> Evidence {
-    Evidence {
-        strength,
-        at: Timestamp::from_millis(at),
-        message: MessageKey::from(&MessageId::parse(&format!("m{at}")).unwrap()),
-        source: SourceName::parse("web").unwrap(),
-        score: None,
-        received_at: Timestamp::from_millis(at),
-        word: None,
-    }
-}
+use crate::fixture::{RULES, add, check, evidence, graph, identified, profiles, unseen, word};
+use crate::{Graph, Linked, RefusalReason, Strength};
 
 fn rules(strategy: IdentityStrategy, changed: &[serde_json::Value]) -> NamespaceRules {
     let documents: Vec<NamespaceDocument> =
@@ -44,38 +17,6 @@ fn rules(strategy: IdentityStrategy, changed: &[serde_json::Value]) -> Namespace
     let identity = json!({"kind": "Identity", "name": "people", "strategy": strategy});
     let identity: IdentityDocument = serde_json::from_value(identity).unwrap();
     NamespaceRules::new(&documents).unwrap().with_identity(&identity)
-}
-
-fn never(_: usize) -> Timestamp {
-    Timestamp::MAX
-}
-
-fn word() -> crate::Word {
-    crate::Word { by: "steward".into(), reason: "two people".into() }
-}
-
-fn graph(edges: &[(&str, &str, i64)]) -> Graph {
-    let mut graph = Graph::default();
-    for (a, b, at) in edges {
-        add(&mut graph, a, b, *at, Strength::Deterministic);
-    }
-    graph.resolve(&RULES, never);
-    graph
-}
-
-fn add(graph: &mut Graph, a: &str, b: &str, at: i64, strength: Strength) {
-    let (a, b) = (graph.insert(&identified(a)), graph.insert(&identified(b)));
-    graph.link(a, b, evidence(at, strength));
-}
-
-fn profiles(graph: &Graph) -> BTreeSet<BTreeSet<FragmentId>> {
-    let ids = |nodes: Vec<usize>| nodes.into_iter().map(|n| graph.nodes()[n].id).collect();
-    graph.components().into_iter().map(ids).collect()
-}
-
-fn check(graph: &Graph, expected: &[&[&str]]) {
-    let expected = expected.iter().map(|p| p.iter().map(|t| identified(t).id).collect()).collect();
-    assert_eq!(profiles(graph), expected);
 }
 
 #[test]
@@ -89,7 +30,7 @@ fn an_alias_is_not_bound_by_limits_and_goes_first() {
     let mut graph = graph(&[("u:1", "a:t", 1)]);
     add(&mut graph, "u:1", "u:2", 9, Strength::Declared);
     add(&mut graph, "u:2", "a:s", 10, Strength::Deterministic);
-    graph.resolve(&RULES, never);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "u:2", "a:t", "a:s"]]);
 }
 
@@ -98,10 +39,10 @@ fn a_split_is_what_there_would_be_without_the_edges_and_stays_so() {
     let mut graph = graph(&[("u:1", "a:t", 1), ("u:1", "e:x", 2), ("a:t", "e:y", 3)]);
     let away = BTreeSet::from([identified("a:t").id, identified("e:y").id]);
     assert!(graph.split(0, &away, Timestamp::from_millis(5), word()));
-    graph.resolve(&RULES, never);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x"], &["a:t", "e:y"]]);
     add(&mut graph, "e:x", "e:y", 7, Strength::Deterministic);
-    graph.resolve(&RULES, never);
+    graph.resolve(&RULES, unseen);
     check(&graph, &[&["u:1", "e:x"], &["a:t", "e:y"]]);
 }
 
@@ -119,7 +60,7 @@ fn graph_by(rules: &NamespaceRules, edges: &[(&str, &str, i64)]) -> Graph {
     for (a, b, at) in edges {
         add(&mut graph, a, b, *at, Strength::Deterministic);
     }
-    graph.resolve(rules, never);
+    graph.resolve(rules, unseen);
     graph
 }
 
@@ -138,7 +79,7 @@ fn what_is_refused_says_why() {
     );
     graph.split(0, &BTreeSet::from([identified("e:x").id]), Timestamp::from_millis(9), word());
     add(&mut graph, "e:x", "a:t", 10, Strength::Deterministic);
-    graph.resolve(&RULES, never);
+    graph.resolve(&RULES, unseen);
     assert_eq!(reasons(&graph), ["limit", "apart"]);
 }
 
@@ -223,7 +164,7 @@ fn what_stands_in_a_stub_counts_as_the_edge_would_and_becomes_one() {
             Some(false)
         );
         add(&mut graph, "e:b", "a:t", 5, Strength::Deterministic);
-        graph.resolve(rules, never);
+        graph.resolve(rules, unseen);
         graph
     };
     let email = json!({"kind": "Namespace", "name": "anonymous_id", "priority": 1000, "shared_after": 1});
@@ -233,7 +174,7 @@ fn what_stands_in_a_stub_counts_as_the_edge_would_and_becomes_one() {
     let mut other = Graph::default();
     other.insert(&identified("e:all"));
     device.absorb(other);
-    device.resolve(&rules, never);
+    device.resolve(&rules, unseen);
     assert!(device.stubs().is_empty() && reasons(&device) == ["shared", "shared"]);
 }
 
@@ -242,7 +183,7 @@ fn isolation_keeps_anonymous_and_known_data_apart_whatever_is_said() {
     let rules = rules(IdentityStrategy::ProfileIsolation, &[]);
     let mut graph = graph_by(&rules, &[("u:1", "a:t", 1), ("u:1", "e:x", 2), ("a:t", "a:s", 3)]);
     add(&mut graph, "u:1", "a:t", 4, Strength::Declared);
-    graph.resolve(&rules, never);
+    graph.resolve(&rules, unseen);
     check(&graph, &[&["u:1", "e:x"], &["a:t", "a:s"]]);
     assert_eq!(reasons(&graph), ["strategy"]);
 }
@@ -325,7 +266,7 @@ fn build(rules: &NamespaceRules, edges: &[(String, String, i64, bool)]) -> Graph
         let strength = if *declared { Strength::Declared } else { Strength::Deterministic };
         add(&mut graph, a, b, *at, strength);
     }
-    graph.resolve(rules, never);
+    graph.resolve(rules, unseen);
     graph
 }
 
@@ -339,7 +280,7 @@ fn build_with_stubs(rules: &NamespaceRules, edges: &[(String, String, i64, bool)
             clusters.iter().position(|graph| graph.find(end.id).is_some()).unwrap_or_else(|| {
                 let mut graph = Graph::default();
                 graph.insert(&end);
-                graph.resolve(rules, never);
+                graph.resolve(rules, unseen);
                 clusters.push(graph);
                 clusters.len() - 1
             })
@@ -349,7 +290,7 @@ fn build_with_stubs(rules: &NamespaceRules, edges: &[(String, String, i64, bool)
         if homes[0] == homes[1] {
             let (a, b) = (node(&clusters, 0), node(&clusters, 1));
             clusters[homes[0]].link(a, b, evidence(*at, strength));
-            clusters[homes[0]].resolve(rules, never);
+            clusters[homes[0]].resolve(rules, unseen);
         } else if is_shared[0] || is_shared[1] {
             for (end, other) in [(0, 1), (1, 0)] {
                 let (here, there) = (node(&clusters, end), node(&clusters, other));
@@ -359,7 +300,7 @@ fn build_with_stubs(rules: &NamespaceRules, edges: &[(String, String, i64, bool)
                 if is_shared[other] && !is_shared[end] {
                     let (id, namespace) = (ends[other].id, ends[other].identifier.namespace());
                     clusters[homes[end]].stand_with(here, id, namespace, evidence(*at, strength)).unwrap();
-                    clusters[homes[end]].resolve(rules, never);
+                    clusters[homes[end]].resolve(rules, unseen);
                 }
             }
         } else {
@@ -367,7 +308,7 @@ fn build_with_stubs(rules: &NamespaceRules, edges: &[(String, String, i64, bool)
             clusters[homes[0]].absorb(moved);
             let (a, b) = [0, 1].map(|end| clusters[homes[0]].find(ends[end].id).unwrap()).into();
             clusters[homes[0]].link(a, b, evidence(*at, strength));
-            clusters[homes[0]].resolve(rules, never);
+            clusters[homes[0]].resolve(rules, unseen);
         }
     }
     clusters
@@ -392,7 +333,7 @@ proptest! {
         let shared = other.nodes().iter().any(|node| joined.find(node.id).is_some());
         prop_assume!(!shared);
         joined.absorb(other);
-        joined.resolve(&rules, never);
+        joined.resolve(&rules, unseen);
         prop_assert_eq!(profiles(&joined), profiles(&build(&rules, &edges)));
     }
 

@@ -88,6 +88,8 @@ pub struct Parts<L, S> {
     pub folder: PathBuf,
     /// The limits.
     pub limits: Limits,
+    /// Points by which a score of quality may fall from one audit to the next before it is told.
+    pub fall_points: f64,
     /// Where browsers reach the server, `https://cdp.example.com`; `None`: as each request says.
     pub public_url: Option<String>,
 }

@@ -96,6 +96,7 @@ pub(crate) fn run(
         matching: Arc::clone(&matching),
         folder: data.path.clone(),
         limits: limits(settings),
+        fall_points: settings.quality.fall_points,
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
     };
     let door = Door { settings, data: &data, tls };

@@ -137,13 +137,10 @@ pub(crate) struct AuditAnswer {
     /// Scores and counts.
     #[schema(value_type = Object)]
     audit: Audit,
-    /// Scores that fell by more than five points.
+    /// Scores that fell by more than the setting `quality.fall_points` says.
     #[schema(value_type = Vec<Object>)]
     falls: Vec<Fall>,
 }
-
-/// Points by which a score may fall before it is told.
-const FALL_POINTS: f64 = 5.0;
 
 /// Audits the data now, and keeps what it comes to: scores and counts, nothing of anybody.
 #[utoipa::path(
@@ -168,7 +165,7 @@ pub(crate) async fn audit<L: Log, S: Store>(
     let order = Operation::PutAudit { audit: serde_json::to_value(&audit).map_err(|_| ApiError::Internal)? };
     let position = app.order(order).await?;
     app.settle(position).await?;
-    let falls = last.map(|last| falls(&last, &audit, FALL_POINTS)).unwrap_or_default();
+    let falls = last.map(|last| falls(&last, &audit, app.parts.fall_points)).unwrap_or_default();
     tell_of_falls(&falls);
     Ok((StatusCode::CREATED, Json(AuditAnswer { audit, falls })))
 }

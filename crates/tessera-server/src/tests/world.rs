@@ -192,6 +192,7 @@ impl World {
             matching: Arc::default(),
             folder: folder.path().to_owned(),
             limits,
+            fall_points: 5.0,
             public_url: None,
         });
         Self { router, log, metrics, clock, audit, progress, _folder: folder }
