@@ -50,7 +50,10 @@ pub use label::{FieldPath, Label, LabelSet};
 pub use limits::*;
 pub use matcher::{MATCHER_COLUMNS_MAX, MatcherDocument};
 pub use message_key::{MessageDigest, MessageKey};
-pub use names::{DestinationName, EventName, MatcherName, MessageId, NameError, PurposeName, SourceName};
+pub use names::{
+    AudienceName, DestinationName, EventName, MatcherName, MessageId, NameError, PurposeName, SourceName,
+    TraitName,
+};
 pub use namespace::{NamespaceLimits, NamespaceRules, PreparedNamespace};
 pub use normalise::{Normalise, Normaliser, Part};
 pub use parse::{BIRTHDAY_TRAITS, Entrance, ParseContext, parse_body};

@@ -134,6 +134,14 @@ name!(
     /// What finds profiles of one person. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
     MatcherName, "matcher name", is_slug
 );
+name!(
+    /// A set of people that a condition describes. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
+    AudienceName, "audience name", is_slug
+);
+name!(
+    /// What a person's trait is called. Invariant: 1..=255 bytes, no control character.
+    TraitName, "trait name", |c| !c.is_control()
+);
 
 /// What makes a repeated event known. Invariant: 1..=100 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

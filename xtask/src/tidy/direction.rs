@@ -6,12 +6,13 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 19] = [
+const DIRECTIONS: [(&str, &[&str]); 20] = [
     ("tessera-contact", &[]),
     ("tessera-contract", &[]),
     ("tessera-iab", &[]),
     ("tessera-match", &[]),
     ("tessera-model", &["tessera-iab", "tessera-contact", "tessera-contract"]),
+    ("tessera-audience", &["tessera-model"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
     ("tessera-quality", &["tessera-contact", "tessera-model"]),
