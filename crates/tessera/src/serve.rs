@@ -1,10 +1,11 @@
 //! Wiring: settings to a running server.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -303,6 +304,11 @@ impl Door<'_> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tessera-http").build()?;
         runtime.block_on(async move {
+            // Signals are listened for from here on, before anybody is told that it serves.
+            let mut shutdown = Box::pin(shutdown);
+            if poll_fn(|context| Poll::Ready(shutdown.as_mut().poll(context).is_ready())).await {
+                return Ok(());
+            }
             let limits = parts.limits.clone();
             let router = tessera_server::router(parts);
             let listen = self.settings.server.listen;

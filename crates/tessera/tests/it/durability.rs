@@ -33,6 +33,15 @@ fn kill_9_loses_nothing_acknowledged_and_counts_nothing_twice() {
 }
 
 #[test]
+fn a_server_stopped_as_soon_as_it_serves_ends_well() {
+    let mut server = Server::start();
+    for _ in 0..8 {
+        server.stop();
+        server.up();
+    }
+}
+
+#[test]
 fn a_lost_or_corrupt_store_is_made_anew_from_the_log() {
     let mut server = Server::start();
     buy(&server, 0, 30);

@@ -144,7 +144,8 @@ impl Server {
         let mut child = self.child.take().unwrap();
         let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
         assert!(killed.success());
-        assert!(child.wait().unwrap().success(), "the server should end well");
+        let ended = child.wait().unwrap();
+        assert!(ended.success(), "the server should end well: {ended}\n{}", self.log());
     }
 
     /// What the server has logged.
