@@ -5,5 +5,10 @@
 //! definitions; `docs/reference/audiences.md` for what each part means.
 
 mod ast;
+pub mod cases;
+mod definitions;
+mod oracle;
 
 pub use ast::*;
+pub use definitions::Definitions;
+pub use oracle::{Happened, Oracle, Person, Subscribed};

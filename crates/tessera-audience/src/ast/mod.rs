@@ -31,7 +31,7 @@ pub use scalar::{AGGREGATED_TEXT_BYTES_MAX, Scalar};
 pub use test::{Comparator, NotAPattern, PATTERN_BYTES_MAX, Pattern, Test};
 pub use time::{
     Between, Calendar, DURATION_MILLIS_MAX, Duration, Fixed, Moment, NotADuration, NotAMoment, NotATimeZone,
-    TimeZoneName, Unit, Units, Window,
+    TimeZoneName, Unit, Units, Window, written_date,
 };
 
 /// Of each selector in a sequence, how many different times are looked at: the latest so many in the window.

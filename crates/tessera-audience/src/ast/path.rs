@@ -32,6 +32,11 @@ pub struct Path(Vec<SmolStr>);
 pub struct NotAPath;
 
 impl Path {
+    /// Of one name that is known to be one.
+    pub(crate) fn of_name(name: &'static str) -> Self {
+        Self(vec![SmolStr::new_static(name)])
+    }
+
     /// From its names.
     ///
     /// # Errors

@@ -103,6 +103,9 @@ pub struct Duration {
 pub struct NotADuration;
 
 impl Duration {
+    /// 24 hours.
+    pub const DAY: Self = Self { count: 1, unit: Unit::Day };
+
     /// So many of a unit.
     ///
     /// # Errors
@@ -346,4 +349,19 @@ pub enum Window {
     This(Calendar),
     /// So many whole units before the one that `now` is in.
     Previous(Units),
+}
+
+/// The date that a text begins with, as it is written and whatever the time zone: `1990-02-28` in its first ten
+/// characters, space before them left aside. Where ages and anniversaries count from.
+#[must_use]
+pub fn written_date(text: &str) -> Option<jiff::civil::Date> {
+    let date = text.trim_start().get(..10)?;
+    let mut parts = date.splitn(3, '-');
+    let mut part = |digits: usize| {
+        let part = parts.next()?;
+        let is_plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<i16>().ok().filter(|_| is_plain)
+    };
+    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    jiff::civil::Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok()
 }

@@ -1,0 +1,79 @@
+//! Random definitions, people and moments, for tests that hold engine, SQL and oracle against each other.
+//!
+//! Everything is chosen by a list of numbers, so that whoever has a source of them - a property test, a seeded generator, a
+//! fuzzer - has cases, and smaller numbers and shorter lists give simpler ones: shrinking the list shrinks the case.
+//! Values, names and times come from few, so that events meet conditions, and times lie on and beside the edges of
+//! windows.
+
+mod choices;
+mod conditions;
+mod history;
+
+pub use choices::Choices;
+use serde::{Deserialize, Serialize};
+use tessera_model::{AudienceName, PurposeName, Timestamp, TraitName};
+
+use crate::{Audience, ComputedTrait, Definitions, Person};
+
+/// One case: who is a member of what, at each of these moments?
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Case {
+    /// Audiences and computed traits; each speaks only of those before it.
+    pub definitions: Definitions,
+    /// The person.
+    pub person: Person,
+    /// When, in ascending order; no event arrives after the first of them.
+    pub nows: Vec<Timestamp>,
+}
+
+/// The case as JSON: what a failing test prints, and what a regression test is made of. The people are invented.
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&serde_json::to_string_pretty(self).map_err(|_| std::fmt::Error)?)
+    }
+}
+
+/// 2026-03-29T11:00:00Z, a Sunday: in Berlin the clocks went forward that night.
+pub(crate) const NOW: i64 = 1_774_782_000_000;
+
+impl Case {
+    /// The case that these numbers choose. Some 600 of them are enough for all that there is to choose.
+    #[must_use]
+    pub fn choose(numbers: &[u32]) -> Self {
+        // Each part has numbers of its own, so that none goes without.
+        let (first, rest) = numbers.split_at(numbers.len() / 3);
+        let mut choices = Choices::new(first);
+        let mut definitions = Definitions::default();
+        for number in 0..=choices.below(3) {
+            let named = conditions::Named::of(&definitions);
+            if choices.below(4) == 3 {
+                let Ok(name) = TraitName::parse(&format!("computed_{number}")) else { continue };
+                let Ok(purpose) = PurposeName::parse("analytics") else { continue };
+                definitions.traits.push(ComputedTrait {
+                    name,
+                    purpose,
+                    time_zone: conditions::time_zone(&mut choices),
+                    description: String::new(),
+                    value: conditions::operand(&mut choices, &named, 3),
+                });
+            } else {
+                let Ok(name) = AudienceName::parse(&format!("audience-{number}")) else { continue };
+                let Ok(purpose) = PurposeName::parse("analytics") else { continue };
+                definitions.audiences.push(Audience {
+                    name,
+                    purpose,
+                    time_zone: conditions::time_zone(&mut choices),
+                    description: String::new(),
+                    when: conditions::condition(&mut choices, &named, 3),
+                });
+            }
+        }
+        let mut choices = Choices::new(rest);
+        let person = history::person(&mut choices);
+        let nows = history::nows(&mut choices, &person);
+        Self { definitions, person, nows }
+    }
+}
+
+#[cfg(test)]
+mod tests;
