@@ -393,7 +393,7 @@ fn order(world: &mut World, number: usize, act: &Act) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn histories_of_merges_splits_and_undos_lose_nothing_and_replay_to_the_same_state(

@@ -116,7 +116,7 @@ impl<'a, S: Store> Reader<'a, S> {
         })
     }
 
-    /// What the profile of an address shows; `None` when no purpose permits anything.
+    /// What the profile of an address shows; `None` when no purpose permits anything, `null` when there is nobody.
     fn profile(&self, address: &Address) -> Checked<Option<Value>> {
         let view = View { provenance: true, events: true, merges: true, ..View::default() };
         let query = Query { rules: &self.rules, purpose: None, view, now: self.now };
@@ -128,6 +128,7 @@ impl<'a, S: Store> Reader<'a, S> {
                 Ok(Some(reduced(&value)))
             }
             Err(QueryError::Denied { .. }) => Ok(None),
+            Err(QueryError::NotFound) => Ok(Some(Value::Null)),
             Err(error) => Err(Violation(format!("profile of {}: {error}", address.reference()))),
         }
     }

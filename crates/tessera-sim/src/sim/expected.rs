@@ -3,13 +3,16 @@
 //! Not the product's code and not its data: it sees messages and never bytes. Invariant: a function of what
 //! [`Expected::request`] and [`Expected::operation`] were told, in that order.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use tessera_model::{MessageId, MessageKey, Operation, RejectCode, Timestamp};
+use tessera_model::{
+    LinkOrder, MessageId, MessageKey, OFFICE, Operation, RejectCode, Selector, Strength, Timestamp,
+};
 use tessera_pipeline::RejectId;
 
-use super::message::{Address, Kind, Message, NEWS, Part, Request, SERVICE, Said, Source};
+use super::message::{Address, Kind, MATCHER, Message, NEWS, Part, Request, SERVICE, Said, Source};
 use super::people::{People, Weight};
 
 /// A reject that must be stored.
@@ -77,7 +80,7 @@ impl Expected {
         }
         for (index, part) in (0_u32..).zip(&request.parts) {
             match part {
-                Part::Good(message) => self.message(message, request.at(message, received_at)),
+                Part::Good(message) => self.message(message, (request.at(message, received_at), received_at)),
                 Part::Bad { bytes, code } => {
                     let payload = String::from_utf8_lossy(bytes).into_owned();
                     let source = request.source.name().to_owned();
@@ -89,7 +92,7 @@ impl Expected {
     }
 
     /// An order landed in the log.
-    pub(crate) fn operation(&mut self, position: u64, operation: &Operation) {
+    pub(crate) fn operation(&mut self, position: u64, at: i64, operation: &Operation) {
         match operation {
             Operation::Reject { source, code, payload, .. } => {
                 let (source, payload) = (source.to_string(), payload.clone());
@@ -99,6 +102,22 @@ impl Expected {
             Operation::CloseReject { position, index } => {
                 self.rejects.remove(&RejectId { position: *position, index: *index });
             }
+            Operation::Link { pairs } => {
+                for (number, order) in pairs.iter().enumerate() {
+                    self.link(order, at, (position, number));
+                }
+            }
+            Operation::Judge { a, b, verdict, .. } => {
+                if let (Some(a), Some(b)) = (self.people.find(*a), self.people.find(*b)) {
+                    self.people.judge(&a, &b, *verdict, at);
+                }
+            }
+            Operation::Undo { id, selector: Selector::Edge { a, b }, .. } => {
+                if let (Some(a), Some(b)) = (self.people.find(*a), self.people.find(*b)) {
+                    self.people.undo(*id, &a, &b, at);
+                }
+            }
+            Operation::Redo { id, .. } => self.people.redo(*id),
             // The same workspace again, and nobody orders anything else here.
             Operation::Apply { .. }
             | Operation::ApplySealed { .. }
@@ -111,14 +130,26 @@ impl Expected {
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
             | Operation::PutAudit { .. }
-            | Operation::Link { .. }
-            | Operation::Judge { .. }
             | Operation::PutReviews { .. }
             | Operation::Undo { .. }
-            | Operation::Redo { .. }
             | Operation::Resolve { .. }
             | Operation::PutAlert { .. }
             | Operation::Split { .. } => {}
+        }
+    }
+
+    fn link(&mut self, order: &LinkOrder, at: i64, (position, number): (u64, usize)) {
+        let Ok(id) = MessageId::parse(&format!("order-{position}-{number}")) else { return };
+        let weight = Weight {
+            strength: order.strength,
+            score: Reverse(order.score),
+            at: order.at.as_millis().min(at),
+            message: MessageKey::from(&id),
+            source: if order.strength == Strength::Manual { OFFICE } else { MATCHER },
+            received_at: at,
+        };
+        if let (Some(a), Some(b)) = (self.people.find(order.a), self.people.find(order.b)) {
+            self.people.link(&a, &b, weight);
         }
     }
 
@@ -127,7 +158,7 @@ impl Expected {
         self.rejects.insert(id, reject);
     }
 
-    fn message(&mut self, message: &Message, at: i64) {
+    fn message(&mut self, message: &Message, (at, received_at): (i64, i64)) {
         let Some(owner) = message.addresses.first() else { return };
         if self.seen.contains(&(owner.clone(), message.id.clone())) {
             self.duplicates += 1;
@@ -143,7 +174,7 @@ impl Expected {
         };
         self.accepted += 1;
         self.seen.insert((owner.clone(), message.id.clone()));
-        self.join(message, owner, at);
+        self.join(message, owner, (at, received_at));
         let traits = match &message.said {
             Said::Identify(traits) => traits.clone(),
             Said::Track(_) | Said::Page | Said::Alias(_) | Said::Consent => Vec::new(),
@@ -160,7 +191,7 @@ impl Expected {
                 continue;
             }
             for address in &message.addresses {
-                self.people.name(address, at);
+                self.people.name(address, message.is_clear(address), at);
                 let words = self.words.entry(address.clone()).or_default();
                 let word = if *yes { &mut words.yes } else { &mut words.no };
                 *word = (*word).max(Some(at));
@@ -191,33 +222,41 @@ impl Expected {
         }
     }
 
-    fn join(&mut self, message: &Message, owner: &Address, at: i64) {
-        let weight = |is_inferred| Weight {
-            is_inferred,
+    fn join(&mut self, message: &Message, owner: &Address, (at, received_at): (i64, i64)) {
+        let Ok(id) = MessageId::parse(&message.id) else { return };
+        let weight = |strength| Weight {
+            strength,
+            score: Reverse(None),
             at,
-            message: message.id.clone(),
+            message: MessageKey::from(&id),
             source: message.source.name(),
+            received_at,
         };
         for address in &message.addresses {
-            self.people.name(address, at);
-            self.people.link(owner, address, weight(true));
+            self.people.name(address, message.is_clear(address), at);
+            self.people.link(owner, address, weight(Strength::Deterministic));
         }
         if let Said::Alias(previous) = &message.said {
             for kind in [Kind::UserId, Kind::AnonymousId] {
                 let previous = Address::new(kind, previous.clone());
                 self.people.place(&previous);
-                self.people.link(owner, &previous, weight(false));
+                self.people.link(owner, &previous, weight(Strength::Declared));
             }
         }
     }
 
-    /// Every profile: its addresses, and what a reader sees of it; `None` when nothing may be shown.
+    /// Every profile: its addresses, and what a reader sees of it; `None` when nothing may be shown, `null` when
+    /// no event named any of them.
     pub(crate) fn profiles(&mut self) -> Vec<(Vec<Address>, Option<Value>)> {
         let profiles = self.people.profiles();
         profiles.into_iter().map(|addresses| (addresses.clone(), self.profile(&addresses))).collect()
     }
 
     fn profile(&self, addresses: &[Address]) -> Option<Value> {
+        // Somebody said of these that they are another's, and took it back: nothing else is known of them.
+        if addresses.iter().all(|address| self.people.seen.get(address).is_none_or(Option::is_none)) {
+            return Some(Value::Null);
+        }
         let news = self.permits_news(addresses).is_ok();
         let is_covered = |joined: &Joined| {
             joined.purposes.iter().any(|purpose| *purpose == SERVICE || (*purpose == NEWS && news))
@@ -259,7 +298,8 @@ impl Expected {
             })
             .collect();
         let oldest = times.iter().map(|(first, _, address)| (*first, address.id)).min();
-        let mut references: Vec<String> = times.iter().map(|(_, _, address)| address.reference()).collect();
+        let mut references: Vec<String> =
+            times.iter().map(|(_, _, address)| self.people.reference(address)).collect();
         references.sort();
         let counts: BTreeMap<_, _> = counts
             .into_iter()

@@ -53,17 +53,27 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn new(kind: Kind, value: String) -> Self {
-        let normalise = if kind == Kind::Email { Normalise::Email } else { Normalise::Exact };
-        let identifier = Namespace::parse(kind.namespace())
-            .and_then(|namespace| Identifier::parse(&namespace, normalise, &value));
+        let identifier = identifier(kind, &value);
         let id = identifier.map(|identifier| FragmentId::of(&hash_key(), &identifier)).unwrap_or_default();
         Self { kind, value, id }
+    }
+
+    /// The SHA-256 of an address that may be sent by its hash.
+    pub(crate) fn sha256(&self) -> Option<String> {
+        let email = identifier(self.kind, &self.value).filter(|_| self.kind == Kind::Email)?;
+        email.spellings().into_iter().next()
     }
 
     /// `email:ada@example.com`.
     pub(crate) fn reference(&self) -> String {
         format!("{}:{}", self.kind.namespace(), self.value)
     }
+}
+
+fn identifier(kind: Kind, value: &str) -> Option<Identifier> {
+    let normalise = if kind == Kind::Email { Normalise::Email } else { Normalise::Exact };
+    let namespace = Namespace::parse(kind.namespace()).ok()?;
+    Identifier::parse(&namespace, normalise, value).ok()
 }
 
 /// Who sends: `web` serves a contract, `form` needs consent, `till` serves both.
@@ -74,6 +84,10 @@ pub(crate) enum Source {
     Till,
 }
 
+/// The trait in which an address is sent by its hash.
+pub(crate) const EMAIL_SHA256: &str = "email_sha256";
+/// Who finds that two are one person.
+pub(crate) const MATCHER: &str = "twins";
 /// The purpose that rests on a contract.
 pub(crate) const SERVICE: &str = "service";
 /// The purpose that rests on consent.
@@ -171,6 +185,13 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Whether the address stands on it in clear, not by its hash.
+    pub(crate) fn is_clear(&self, address: &Address) -> bool {
+        let is_hash = |(name, _): &(String, Value)| name == EMAIL_SHA256;
+        let Said::Identify(traits) = &self.said else { return true };
+        address.kind != Kind::Email || !traits.iter().any(is_hash)
+    }
+
     fn json(&self, sent_at: Option<i64>) -> Value {
         let mut event = json!({"type": self.said.call(), "messageId": self.id});
         for address in &self.addresses {

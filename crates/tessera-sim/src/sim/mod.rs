@@ -13,6 +13,7 @@ mod oracle;
 mod people;
 pub(crate) mod random;
 mod run;
+mod stewardship;
 mod systematic;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use super::{Checked, Violation, ensure};
 #[derive(Clone, Debug)]
 pub(crate) enum Load {
     Request { request: Arc<Request>, received_at: i64 },
-    Order(Operation),
+    Order { operation: Operation, at: i64 },
 }
 
 /// A record as it was appended.
@@ -80,7 +80,9 @@ impl Oracle {
 
     /// Whether the workspace is in the log.
     pub(crate) fn is_ready(&self) -> bool {
-        self.landed.iter().any(|(_, sent)| matches!(sent.load, Load::Order(Operation::Apply { .. })))
+        self.landed
+            .iter()
+            .any(|(_, sent)| matches!(sent.load, Load::Order { operation: Operation::Apply { .. }, .. }))
     }
 
     /// How many records the log has ever held.
@@ -93,7 +95,7 @@ impl Oracle {
             Load::Request { request, received_at } => {
                 self.expected.request(position.0, *received_at, request)
             }
-            Load::Order(operation) => self.expected.operation(position.0, operation),
+            Load::Order { operation, at } => self.expected.operation(position.0, *at, operation),
         }
         self.landed.push((position, sent));
     }
@@ -164,7 +166,7 @@ impl Oracle {
     fn landed_requests(&self) -> impl Iterator<Item = &Request> {
         self.landed.iter().filter_map(|(_, sent)| match &sent.load {
             Load::Request { request, .. } => Some(request.as_ref()),
-            Load::Order(_) => None,
+            Load::Order { .. } => None,
         })
     }
 }

@@ -18,6 +18,7 @@ use super::machine::{Machine, SimLog};
 use super::message::{Request, hash_key, workspace};
 use super::oracle::{Load, Oracle, Sent};
 use super::random::Random;
+use super::stewardship;
 use super::workload::Workload;
 use super::{Bug, Checked, Violation, ensure};
 
@@ -65,7 +66,7 @@ const WEIGHTS: [(u64, Action); 14] = [
     (4, Action::BreakDisk),
     (2, Action::FillDisk),
     (3, Action::EmptyDisk),
-    (2, Action::Order),
+    (6, Action::Order),
     (2, Action::Check),
 ];
 
@@ -405,14 +406,14 @@ impl Run {
 
     fn any_order(&mut self) -> Checked {
         let rejects: Vec<_> = self.oracle.expected.rejects.keys().copied().collect();
-        let operation = match (self.random.below(3), self.random.pick(&rejects)) {
+        let operation = match (self.random.below(12), self.random.pick(&rejects)) {
             (0, Some(id)) => Operation::CloseReject { position: id.position, index: id.index },
             (1, _) => {
                 let documents =
                     serde_json::from_value(workspace()).map_err(Violation::of("read the workspace"))?;
                 Operation::Apply { documents }
             }
-            _ => Operation::Reject {
+            (0 | 2, _) => Operation::Reject {
                 source: SourceName::parse("web").map_err(Violation::of("name a source"))?,
                 code: RejectCode::BodyTooLarge,
                 reason: "the body is too large".to_owned(),
@@ -420,6 +421,10 @@ impl Run {
                 is_cut: true,
                 line: None,
             },
+            _ => {
+                let at = self.machine()?.now();
+                stewardship::order(&mut self.random, &self.oracle.expected.people, at)
+            }
         };
         self.order(operation)
     }
@@ -427,7 +432,7 @@ impl Run {
     fn order(&mut self, operation: Operation) -> Checked {
         let at: Timestamp = self.machine()?.now();
         let record = Record::Operation { at, operation: operation.clone() };
-        self.append(vec![(record, Load::Order(operation))]).map(drop)
+        self.append(vec![(record, Load::Order { operation, at: at.as_millis() })]).map(drop)
     }
 
     /// Catches up and compares everything.

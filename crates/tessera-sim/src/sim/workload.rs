@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use tessera_model::RejectCode;
 
-use super::message::{Address, Kind, Message, NEWS, Part, Request, Said, Source};
+use super::message::{Address, EMAIL_SHA256, Kind, Message, NEWS, Part, Request, Said, Source};
 use super::random::Random;
 
 const PEOPLE: u64 = 24;
@@ -100,9 +100,13 @@ fn said(random: &mut Random, source: Source, person: u64, addresses: &mut Vec<Ad
         3..=6 => {
             let mut traits = vec![(format!("trait_{}", random.below(4)), value(random))];
             if random.one_in(3) {
-                let address = format!("Person-{person}@Example.com");
-                addresses.push(Address::new(Kind::Email, address.to_lowercase()));
-                traits.push(("email".to_owned(), json!(address)));
+                let written = format!("Person-{person}@Example.com");
+                let address = Address::new(Kind::Email, written.to_lowercase());
+                traits.push(match address.sha256().filter(|_| random.one_in(3)) {
+                    Some(hash) => (EMAIL_SHA256.to_owned(), json!(hash)),
+                    None => ("email".to_owned(), json!(written)),
+                });
+                addresses.push(address);
             }
             Said::Identify(traits)
         }
