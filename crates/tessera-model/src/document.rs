@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationName, FieldPath, IdentityDocument, Label, MailboxRules, MatcherDocument, Namespace, Normalise,
-    Normaliser, Part, PurposeName, Region, SharedAfter, SourceName, Survivorship, Timestamp, Window,
+    DestinationName, FieldPath, GroupTypeDocument, IdentityDocument, Label, MailboxRules, MatcherDocument,
+    Namespace, Normalise, Normaliser, Part, PurposeName, Region, SharedAfter, SourceName, Survivorship,
+    Timestamp, Window,
 };
 
 /// The six legal bases of GDPR Art. 6(1).
@@ -121,6 +122,7 @@ kind!(FieldKind, Field);
 kind!(PolicyKind, Policy);
 kind!(ControllerKind, Controller);
 kind!(MatcherKind, Matcher);
+kind!(GroupTypeKind, GroupType);
 
 /// Why data is processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -482,6 +484,8 @@ pub enum Document {
     Identity(IdentityDocument),
     /// `kind: Matcher`.
     Matcher(MatcherDocument),
+    /// `kind: GroupType`.
+    GroupType(GroupTypeDocument),
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -501,9 +505,10 @@ impl<'de> Deserialize<'de> for Document {
             "TrackingPlan" => serde_json::from_value(value).map(Self::TrackingPlan),
             "Identity" => serde_json::from_value(value).map(Self::Identity),
             "Matcher" => serde_json::from_value(value).map(Self::Matcher),
+            "GroupType" => serde_json::from_value(value).map(Self::GroupType),
             other => {
                 return Err(D::Error::custom(format!(
-                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher"
+                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher, GroupType"
                 )));
             }
         }
@@ -526,6 +531,7 @@ impl Document {
             Self::TrackingPlan(_) => "TrackingPlan",
             Self::Identity(_) => "Identity",
             Self::Matcher(_) => "Matcher",
+            Self::GroupType(_) => "GroupType",
         }
     }
 
@@ -543,6 +549,7 @@ impl Document {
             Self::TrackingPlan(document) => &document.name,
             Self::Identity(document) => &document.name,
             Self::Matcher(document) => document.name.as_str(),
+            Self::GroupType(document) => document.name.as_str(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod consent;
 mod document;
 mod erased;
 mod event;
+mod group;
 mod hashed;
 mod identifier;
 mod identity;
@@ -42,6 +43,9 @@ pub use document::{
 };
 pub use erased::{Erasing, erase_events, find_values, is_erased, pad_operation};
 pub use event::{Call, Event, Identified, Trait};
+pub use group::{
+    Alike, GroupId, GroupRule, GroupType, GroupTypeDocument, GroupTypes, domain_of_address, trait_of_path,
+};
 pub use hashed::HASHED_SUFFIX;
 pub use identifier::{FragmentId, HashKey, Identifier, IdentifierError, IdentifierForm, Namespace};
 pub use identity::{IdentityDocument, IdentityStrategy, SharedAfter, Window};
@@ -51,8 +55,8 @@ pub use limits::*;
 pub use matcher::{MATCHER_COLUMNS_MAX, MatcherDocument};
 pub use message_key::{MessageDigest, MessageKey};
 pub use names::{
-    AudienceName, DestinationName, EventName, MatcherName, MessageId, NameError, PurposeName, SourceName,
-    TraitName,
+    AudienceName, DestinationName, EventName, GroupTypeName, MatcherName, MessageId, NameError, PurposeName,
+    SourceName, TraitName,
 };
 pub use namespace::{NamespaceLimits, NamespaceRules, PreparedNamespace};
 pub use normalise::{Normalise, Normaliser, Part};

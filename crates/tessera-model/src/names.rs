@@ -131,6 +131,10 @@ name!(
     DestinationName, "destination name", is_slug
 );
 name!(
+    /// A kind of group: `household`. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
+    GroupTypeName, "group type name", is_slug
+);
+name!(
     /// What finds profiles of one person. Invariant: 1..=255 of `A-Z a-z 0-9 _ - .`.
     MatcherName, "matcher name", is_slug
 );

@@ -110,6 +110,7 @@ impl Workspace {
                     problems.extend(matcher.problems(document));
                     problems.extend(self.missing_purpose(document, "purpose", &matcher.purpose));
                 }
+                Document::GroupType(group_type) => problems.extend(group_type.problems(document, self)),
                 Document::Controller(_) => {}
             }
         }

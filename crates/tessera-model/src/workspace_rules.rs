@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tessera_contract::{Contract, TrackingPlanDocument};
 
 use crate::{
-    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, MatcherDocument,
-    NamespaceRules, Party, PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName, PurposeRegister,
-    PurposeSet, Purposes, Region, SourceDocument, SourceName, SurvivorshipRules, Timestamp, Workspace,
+    ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, GroupTypes,
+    MatcherDocument, NamespaceRules, Party, PolicyDocument, Problem, PurposeDocument, PurposeId, PurposeName,
+    PurposeRegister, PurposeSet, Purposes, Region, SourceDocument, SourceName, SurvivorshipRules, Timestamp,
+    Workspace,
 };
 
 /// What the pipeline asks of a source.
@@ -102,6 +103,8 @@ pub struct Rules {
     pub sales: PurposeSet,
     /// Which word on a trait survives.
     pub survivorship: SurvivorshipRules,
+    /// The kinds of groups.
+    pub groups: GroupTypes,
     sources: BTreeMap<SourceName, Arc<SourceRules>>,
     by_write_key: BTreeMap<String, Arc<SourceRules>>,
 }
@@ -143,7 +146,8 @@ impl Rules {
             | Document::Controller(_)
             | Document::TrackingPlan(_)
             | Document::Identity(_)
-            | Document::Matcher(_) => None,
+            | Document::Matcher(_)
+            | Document::GroupType(_) => None,
         }))
         .map(|namespaces| {
             let identity = workspace.documents().find_map(|document| {
@@ -188,7 +192,18 @@ impl Rules {
             }
         }
         let survivorship = SurvivorshipRules::new(&workspace);
-        Ok(Self { version, workspace, survivorship, namespaces, purposes, sales, sources, by_write_key })
+        let groups = GroupTypes::new(&workspace, &survivorship);
+        Ok(Self {
+            version,
+            workspace,
+            survivorship,
+            groups,
+            namespaces,
+            purposes,
+            sales,
+            sources,
+            by_write_key,
+        })
     }
 
     /// The source of that name.

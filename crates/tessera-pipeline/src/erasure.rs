@@ -220,6 +220,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Erasure
         | Table::Review
         | Table::Contract
+        | Table::Group
         | Table::Quality => false,
     })
 }

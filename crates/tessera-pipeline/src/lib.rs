@@ -19,6 +19,7 @@ mod due;
 mod eraser;
 mod erasure;
 mod error;
+mod groups;
 mod history;
 mod housekeeping;
 #[cfg(test)]
@@ -72,6 +73,7 @@ pub use due::for_each_due;
 pub use eraser::{Eraser, Finished, Passing, erased_fragments, pending_erasures};
 pub use erasure::Mentions;
 pub use error::PipelineError;
+pub use groups::{GroupMembers, GroupOf, for_each_group, group_members, groups_of};
 pub use history::{History, Scanned};
 pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, recipients};
 pub use item::{Item, Parsed};

@@ -13,6 +13,7 @@ use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
 use crate::contracts;
+use crate::groups::{self, Before};
 use crate::matching::{Compared, Touched};
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
@@ -244,11 +245,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             is_watched: (self.is_watched)(),
         };
         let start = self.clock.monotonic_nanos();
+        let grouped = Before::of(&view, rules, &self.key);
         let mut application = Application::new(&settings, view);
         for item in items {
             application.item(item)?;
         }
-        let Application { view, puts, notices, mut regrouped, .. } = application;
+        let Application { view, mut puts, notices, mut regrouped, .. } = application;
+        puts.extend(grouped.changes(self.store.as_ref(), &view, rules, &self.key)?);
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
         if self.compared.is_any() {
@@ -357,10 +360,12 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             dedup_window_millis: self.options.dedup_window_millis,
             is_watched: (self.is_watched)(),
         };
+        let grouped = Before::of(&view, &rules, &self.key);
         let mut application = Application::new(&settings, view);
         application.operation(operation, at, item.position.0)?;
         let Application { view, mut puts, notices, .. } = application;
         puts.extend(more);
+        puts.extend(grouped.changes(self.store.as_ref(), &view, &rules, &self.key)?);
         let changed = view.changed();
         self.commit(view, puts, item.next)?;
         self.touch(changed);
@@ -377,6 +382,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         // Checked before it was appended; a workspace that no longer compiles is skipped, here and in every replay.
         let compiled = Workspace::new(documents.iter().cloned()).and_then(|w| self.rules.load().next(w, at));
         let Ok(rules) = compiled else { return self.commit(View::default(), Vec::new(), next) };
+        groups::regroup(self.store.as_ref(), &self.rules.load(), &rules, &self.key)?;
         let stored = StoredWorkspace {
             version: rules.version,
             documents: rules.workspace.documents().cloned().collect(),

@@ -10,8 +10,8 @@ use tessera_model::{
 };
 use tessera_policy::{Denial, Grant, Permitted};
 use tessera_profile::{
-    Asked, Cluster, ConsentView, Folded, Profile, Reader, Recent, Row, Subject, View, consents, disclose,
-    fold, is_served,
+    Asked, Cluster, ConsentView, Folded, Grouping, Profile, Reader, Recent, Row, Subject, View, consents,
+    disclose, fold, is_served,
 };
 use tessera_store::{Key, Log, Position, Store, Table};
 
@@ -86,7 +86,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// [`QueryError`].
     pub fn by_id(&self, store: &impl Store, id: FragmentId) -> Result<Permitted<Profile>, QueryError> {
-        Reading { query: self, reader: None }.by_id(store, id)
+        Reading { query: self, reader: None, key: None }.by_id(store, id)
     }
 
     /// Up to `limit` profiles after `after`, in the order of the store, that `filter` holds for.
@@ -100,13 +100,13 @@ impl<'a> Query<'a> {
         limit: usize,
         filter: impl Fn(&Profile) -> bool,
     ) -> Result<ProfilePage, PipelineError> {
-        Reading { query: self, reader: None }.list(store, after, limit, filter)
+        Reading { query: self, reader: None, key: None }.list(store, after, limit, filter)
     }
 
     /// The same, for somebody who does not see everything: only purposes and fields of theirs.
     #[must_use]
     pub const fn seen_by<'q>(&'q self, reader: Reader<'q>) -> Reading<'q, 'a> {
-        Reading { query: self, reader: Some(reader) }
+        Reading { query: self, reader: Some(reader), key: None }
     }
 }
 
@@ -115,9 +115,23 @@ impl<'a> Query<'a> {
 pub struct Reading<'q, 'a> {
     query: &'q Query<'a>,
     reader: Option<Reader<'q>>,
+    /// Needed to tell groups; `None`: they are not asked for.
+    key: Option<&'q HashKey>,
 }
 
-impl Reading<'_, '_> {
+impl<'q> Reading<'q, '_> {
+    /// With the groups that people belong to.
+    #[must_use]
+    pub const fn with_groups(mut self, key: &'q HashKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    fn grouping(&self) -> Option<Grouping<'_>> {
+        let Rules { groups, survivorship, .. } = self.query.rules;
+        self.key.map(|key| Grouping { types: groups, survivorship, key })
+    }
+
     /// As [`Query::by_id`].
     ///
     /// # Errors
@@ -172,7 +186,8 @@ impl Reading<'_, '_> {
             false => BTreeSet::new(),
         };
         let subject = Subject { cluster, folded: &folded, purposes };
-        let asked = Asked { view: self.query.view, reader: self.reader, named: &named };
+        let asked =
+            Asked { view: self.query.view, reader: self.reader, named: &named, groups: self.grouping() };
         disclose(subject, &grant, asked).map_err(|denial| {
             let mut consents = consents(&folded, purposes);
             consents.retain(|purpose, _| self.may_use(purpose));

@@ -12,7 +12,7 @@ use tessera_model::{
 };
 use tessera_policy::{Denial, Grant, Labels, Permit, Permitted};
 
-use crate::{Basis, Cluster, Folded, Fragment, Recent};
+use crate::{Basis, Cluster, Folded, Fragment, GroupView, Grouping, Recent};
 
 mod words;
 
@@ -52,6 +52,8 @@ pub struct Asked<'a> {
     pub reader: Option<Reader<'a>>,
     /// Nodes of the cluster that are other people, and may be named all the same.
     pub named: &'a BTreeSet<usize>,
+    /// How groups are told; `None`: they were not asked for.
+    pub groups: Option<Grouping<'a>>,
 }
 
 /// What was shown of a profile: for the record.
@@ -257,6 +259,9 @@ pub struct Profile {
     /// What links the identifiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merges: Option<Vec<EdgeView>>,
+    /// The groups it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<GroupView>>,
     /// Where the latest events stand in the log; the server reads them from there.
     #[serde(skip)]
     pub recent: Vec<Recent>,
@@ -361,6 +366,7 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
             alternatives: view.alternatives.then(|| alternatives(folded, &sight)),
             event_counts: view.events.then(|| event_counts(folded, &sight)),
             merges: view.merges.then(|| merges(cluster, folded, &sight)),
+            groups: asked.groups.map(|grouping| groups(grouping, cluster, folded, &sight)),
             recent: Vec::new(),
             recent_purposes: Vec::new(),
             shown: Shown::default(),
@@ -472,6 +478,28 @@ fn accounts(folded: &Folded<'_>, sight: &Sight<'_>) -> Vec<AccountView> {
         }
     }
     accounts
+}
+
+/// Those for which every field that says so may be shown: that somebody belongs to a group tells of the fields.
+fn groups(
+    grouping: Grouping<'_>,
+    cluster: &Cluster,
+    folded: &Folded<'_>,
+    sight: &Sight<'_>,
+) -> Vec<GroupView> {
+    let node = folded.nodes.first().copied().unwrap_or_default();
+    let mut found: BTreeMap<(String, String), GroupView> = BTreeMap::new();
+    for one in grouping.of(cluster, node) {
+        let is_shown = one.said.iter().all(|said| match said.rests_on {
+            Some((basis, at)) => sight.shows_based(&said.path, basis, at),
+            None => sight.shows(&said.path, |_| true),
+        });
+        if is_shown {
+            let view = one.view();
+            found.entry((view.group_type.clone(), view.id.clone())).or_insert(view);
+        }
+    }
+    found.into_values().collect()
 }
 
 fn event_counts(folded: &Folded<'_>, sight: &Sight<'_>) -> BTreeMap<String, EventCountView> {

@@ -31,7 +31,8 @@ impl<'a> Catalogue<'a> {
                 | Document::Policy(_)
                 | Document::TrackingPlan(_)
                 | Document::Identity(_)
-                | Document::Matcher(_) => {}
+                | Document::Matcher(_)
+                | Document::GroupType(_) => {}
             }
         }
         catalogue

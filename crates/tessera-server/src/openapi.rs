@@ -41,6 +41,8 @@ use crate::{access, api, ingest, system};
         api::workspace::diff,
         api::simulate::simulate,
         api::shared_identifiers::list,
+        api::groups::list,
+        api::groups::show,
         api::plans::infer,
         api::plans::check,
         api::alerts::violations,

@@ -11,9 +11,9 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, breach, consents, destinations, drp, erasures, evidence, live, matchers, merge, opendsr, plans,
-    profiles, quality, receipts, records, reject_replay, rejects, requests, reviews, shared_identifiers,
-    simulate, split, totals, undo, validate, why, workspace,
+    alerts, breach, consents, destinations, drp, erasures, evidence, groups, live, matchers, merge, opendsr,
+    plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews,
+    shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -126,6 +126,8 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/profiles/{reference}", May(ReadProfile), profiles::show::<L, S>)
         .post("/api/v1/profiles/{reference}/split", May(ChangeProfiles), split::split::<L, S>)
         .post("/api/v1/profiles/{reference}/merge", May(ChangeProfiles), merge::merge::<L, S>)
+        .get("/api/v1/groups/{type}", May(ListProfiles), groups::list::<L, S>)
+        .get("/api/v1/groups/{type}/{group}", May(ListProfiles), groups::show::<L, S>)
         .get("/api/v1/workspace", May(ReadWorkspace), workspace::show::<L, S>)
         .put("/api/v1/workspace", May(ChangeWorkspace), workspace::apply::<L, S>)
         .post("/api/v1/workspace/diff", May(ReadWorkspace), workspace::diff::<L, S>)

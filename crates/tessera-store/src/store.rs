@@ -37,13 +37,15 @@ pub enum Table {
     Review = 11,
     /// Tracking plans: counts of violations, what was seen of events, alerts.
     Contract = 12,
+    /// Who belongs to which group: a row for each pair of group and profile.
+    Group = 13,
     /// Audits of the data's quality.
     Quality = 14,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -56,10 +58,11 @@ impl Table {
         Self::Erasure,
         Self::Review,
         Self::Contract,
+        Self::Group,
         Self::Quality,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 11] = [
+    pub const STATE: [Self; 12] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -70,6 +73,7 @@ impl Table {
         Self::Erasure,
         Self::Review,
         Self::Contract,
+        Self::Group,
         Self::Quality,
     ];
 }

@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Show, list, merge and split profiles.
     #[command(subcommand)]
     Profile(Profile),
+    /// List and show households and accounts: people who belong together.
+    #[command(subcommand)]
+    Group(crate::commands::group::Group),
     /// See which identifiers stand with too many people to say who one is.
     #[command(subcommand)]
     Identity(Identity),
@@ -182,7 +185,7 @@ pub(crate) enum Profile {
     Show {
         /// For example `email:ada@example.com`.
         reference: String,
-        /// Parts to add: provenance, alternatives, contacts, events, merges.
+        /// Parts to add: provenance, alternatives, contacts, events, merges, groups.
         #[arg(long, value_delimiter = ',')]
         include: Vec<String>,
         /// Show only what this purpose may see.

@@ -93,10 +93,24 @@ static DISPOSABLE: LazyLock<Vec<&str>> = LazyLock::new(|| {
     list.lines().filter(|line| !line.starts_with('#')).collect()
 });
 
+static PUBLIC: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("../../data/public_mail_domains.txt").lines().collect());
+
 pub(super) fn is_disposable(domain: &str) -> bool {
+    is_at_or_below(domain, &DISPOSABLE)
+}
+
+pub(super) fn is_public(domain: &str) -> bool {
+    is_at_or_below(domain, &PUBLIC)
+        || PROVIDERS.iter().any(|provider| provider.domains.contains(&domain))
+        || is_disposable(domain)
+}
+
+/// Whether the domain, or one above it, is in the sorted list.
+fn is_at_or_below(domain: &str, sorted: &[&str]) -> bool {
     let mut rest = domain;
     loop {
-        if DISPOSABLE.binary_search(&rest).is_ok() {
+        if sorted.binary_search(&rest).is_ok() {
             return true;
         }
         match rest.split_once('.') {

@@ -78,6 +78,12 @@ impl<'a> Email<'a> {
         domains::is_disposable(self.domain())
     }
 
+    /// Whether anybody can have an address at its domain, so that the domain says nothing of an employer.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        domains::is_public(self.domain())
+    }
+
     /// Whether a function reads it and not a person: `info@`, `abuse@`, `noreply@`.
     #[must_use]
     pub fn is_role_address(&self) -> bool {

@@ -225,3 +225,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_domain_where_anybody_can_have_an_address_is_public_and_a_business_domain_is_not() {
+    let is_public = |text: &str| Email::parse(text).unwrap().is_public();
+    for text in ["ada@gmail.com", "ada@web.de", "ada@pm.me", "ada@mail.mailinator.com"] {
+        assert!(is_public(text), "{text}");
+    }
+    for text in ["ada@acme.example", "ada@siemens.com", "ada@notgmail.com"] {
+        assert!(!is_public(text), "{text}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod contracts;
 mod governance;
+mod groups;
 mod identity;
 mod links;
 mod properties;

@@ -56,7 +56,13 @@ pub(crate) async fn object(
     let mut object = route.to_owned();
     let mut is_id = false;
     for (name, value) in &parameters {
-        let shown = if name == "reference" {
+        let shown = if name == "group" {
+            // It may be a telephone number.
+            let group_type = parameters.iter().find(|(name, _)| *name == "type");
+            let group_type = group_type.and_then(|(_, value)| rules.groups.get(value));
+            let called = group_type.map(|known| known.groups_called(key, &rules.namespaces, value));
+            called.and_then(|ids| ids.first().map(ToString::to_string)).unwrap_or_else(|| "?".to_owned())
+        } else if name == "reference" {
             is_id = !value.contains(':');
             parse_reference(rules, key, value).map_or_else(|_| "?".to_owned(), |id| id.to_string())
         } else if is_plain(value) {

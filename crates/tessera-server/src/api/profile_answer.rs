@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use tessera_model::{PurposeName, SourceName};
 use tessera_policy::{Denial, Permitted};
 use tessera_profile::{
-    AccountView, Alternative, ConsentView, EdgeView, EventCountView, IdentifierView, Profile, Provenance,
+    AccountView, Alternative, ConsentView, EdgeView, EventCountView, GroupView, IdentifierView, Profile,
+    Provenance,
 };
 use utoipa::ToSchema;
 
@@ -60,6 +61,10 @@ pub(crate) struct ProfileAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
     merges: Option<Vec<EdgeView>>,
+    /// With `include=groups`: the households and accounts it belongs to, as far as every field that says so may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) groups: Option<Vec<GroupView>>,
     /// Why nothing else is shown, if no purpose permits it: `refused`, `withdrawn`, `expired`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -142,6 +147,8 @@ impl ProfileAnswer {
             event_counts: profile.event_counts,
             events: None,
             merges: profile.merges,
+            // Who asks for groups puts them here, without those that too many share.
+            groups: None,
             denied: None,
         }
     }
@@ -163,6 +170,7 @@ impl ProfileAnswer {
             event_counts: None,
             events: None,
             merges: None,
+            groups: None,
             denied: Some(denial),
         }
     }

@@ -9,9 +9,9 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tessera_model::{FragmentId, HashKey, IdentifierError, NamespaceRules, PurposeName, Rules};
-use tessera_pipeline::{Query, QueryError};
+use tessera_pipeline::{Query, QueryError, group_members};
 use tessera_policy::Mask;
-use tessera_profile::{Profile, Reader, Shown, View};
+use tessera_profile::{GroupView, Profile, Reader, Shown, View};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
@@ -37,7 +37,7 @@ const LIST_MAX: usize = 500;
     get, path = "/api/v1/profiles/{reference}", tag = "profiles",
     params(
         ("reference" = String, Path, description = "`email:ada@example.com`, `account_id:acme`, or an id"),
-        ("include" = Option<String>, Query, description = "Any of `provenance,alternatives,contacts,events,merges`"),
+        ("include" = Option<String>, Query, description = "Any of `provenance,alternatives,contacts,events,merges,groups`"),
         ("purpose" = Option<String>, Query, description = "Show only what this purpose permits"),
     ),
     responses(
@@ -59,7 +59,8 @@ pub(crate) async fn show<L: Log, S: Store>(
     let mut params = Params::of(&uri)?;
     let include = params.take("include").unwrap_or_default();
     let view = parse_include(&include)?;
-    let wants_contacts = include.split(',').any(|part| part == "contacts");
+    let wants = |wanted: &str| include.split(',').any(|part| part == wanted);
+    let (wants_contacts, wants_groups) = (wants("contacts"), wants("groups"));
     let purpose = params.take("purpose").map(|name| parse_purpose(&rules, &name)).transpose()?;
     params.finish("include, purpose")?;
     if let Some(purpose) = purpose.as_ref().filter(|purpose| !viewer.may_use(purpose)) {
@@ -67,7 +68,7 @@ pub(crate) async fn show<L: Log, S: Store>(
     }
     blocking(move || {
         let look = Look { viewer: &viewer, route: "GET /api/v1/profiles/{reference}", subject: Some(id) };
-        let asked = Asked { id, view, contacts: wants_contacts, purpose };
+        let asked = Asked { id, view, contacts: wants_contacts, groups: wants_groups, purpose };
         answer(&app, &rules, look, asked).map(Json)
     })
     .await
@@ -79,6 +80,7 @@ pub(crate) struct Asked {
     pub(crate) id: FragmentId,
     pub(crate) view: View,
     pub(crate) contacts: bool,
+    pub(crate) groups: bool,
     pub(crate) purpose: Option<PurposeName>,
 }
 
@@ -89,13 +91,17 @@ pub(crate) fn answer<L: Log, S: Store>(
     look: Look<'_>,
     asked: Asked,
 ) -> Result<ProfileAnswer, ApiError> {
-    let Asked { id, view, contacts, purpose } = asked;
+    let Asked { id, view, contacts, groups, purpose } = asked;
     let query = Query { rules, purpose: purpose.as_ref(), view, now: app.parts.clock.now() };
     let labels = app.labels(rules);
     let reader =
         Reader { labels: &labels, hidden: look.viewer.hidden(), purposes: look.viewer.purposes.as_ref() };
     let store = app.parts.store.as_ref();
-    match query.seen_by(reader).by_id(store, id) {
+    let mut reading = query.seen_by(reader);
+    if groups {
+        reading = reading.with_groups(&app.parts.key);
+    }
+    match reading.by_id(store, id) {
         Ok(profile) => {
             let mut shown = profile.get().shown.clone();
             let events = match view.events {
@@ -103,8 +109,10 @@ pub(crate) fn answer<L: Log, S: Store>(
                 false => None,
             };
             let contacts = contacts.then(|| contact_points(profile.get(), rules, &app.parts.key));
+            let groups = groups_now(app, rules, profile.get())?;
             let mut answer = ProfileAnswer::permitted(profile);
             answer.contacts = contacts;
+            answer.groups = groups;
             answer.events = events;
             app.record(look, [(id_of(&answer.id)?, shown)])?;
             Ok(answer)
@@ -120,6 +128,26 @@ pub(crate) fn answer<L: Log, S: Store>(
         Err(QueryError::NotFound) => Err(not_found()),
         Err(QueryError::Failed(error)) => Err(error.into()),
     }
+}
+
+/// The groups that were asked for, without those whose value too many share.
+fn groups_now<L: Log, S: Store>(
+    app: &App<L, S>,
+    rules: &Rules,
+    profile: &Profile,
+) -> Result<Option<Vec<GroupView>>, ApiError> {
+    let Some(known) = &profile.groups else { return Ok(None) };
+    let mut groups = Vec::new();
+    for group in known {
+        let (Some(group_type), Ok(id)) = (rules.groups.get(&group.group_type), group.id.parse()) else {
+            continue;
+        };
+        let members = group_members(app.parts.store.as_ref(), group_type, id)?;
+        if !members.is_some_and(|members| members.is_shared) {
+            groups.push(group.clone());
+        }
+    }
+    Ok(Some(groups))
 }
 
 pub(super) fn id_of(text: &str) -> Result<FragmentId, ApiError> {
@@ -266,12 +294,15 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
             "events" => view.events = true,
             "merges" => view.merges = true,
             "alternatives" => view.alternatives = true,
-            // Made from what is shown: the engine is not asked.
-            "contacts" => {}
+            // Asked for apart from the view.
+            "contacts" | "groups" => {}
             other => {
                 let other: String = other.chars().take(80).collect();
                 let what = format!("`{other}` is no part of a profile that can be included");
-                return Err(ApiError::bad(what, "known: provenance, alternatives, contacts, events, merges"));
+                return Err(ApiError::bad(
+                    what,
+                    "known: provenance, alternatives, contacts, events, merges, groups",
+                ));
             }
         }
     }

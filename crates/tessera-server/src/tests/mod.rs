@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod bad_input;
 mod contact;
+mod groups;
 mod ingest;
 mod live;
 mod matchers;

@@ -2,12 +2,12 @@
 //!
 //! Reads as the API reads: by [`Query`], the reject list and the totals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use tessera_model::Timestamp;
 use tessera_pipeline::{Query, QueryError, list_rejects, load_rules, load_totals};
-use tessera_profile::View;
+use tessera_profile::{Grouping, Row, View};
 use tessera_store::{Change, Changes, MemoryStore, Position, Store, Table};
 
 use super::expected::{Expected, ExpectedReject};
@@ -19,7 +19,31 @@ use super::{Checked, Violation, ensure};
 pub(crate) fn check(store: &impl Store, expected: &mut Expected, now: Timestamp) -> Checked {
     check_totals(store, expected)?;
     check_rejects(store, expected)?;
+    check_groups(store)?;
     check_profiles(store, expected, now)
+}
+
+/// The rows of groups are those that the clusters there are give, whatever crashes came between.
+fn check_groups(store: &impl Store) -> Checked {
+    let (key, rules) =
+        (hash_key(), load_rules(store, &hash_key()).map_err(Violation::of("read the workspace"))?);
+    let grouping = Grouping { types: &rules.groups, survivorship: &rules.survivorship, key: &key };
+    let scan = |table| store.scan(table, None, usize::MAX).map_err(Violation::of("read rows"));
+    let mut wanted = BTreeSet::new();
+    for (_, value) in scan(Table::Cluster)? {
+        if let Row::Cluster(cluster) = Row::decode(&value).map_err(Violation::of("read a cluster"))? {
+            wanted.extend(grouping.all(&cluster).into_iter().map(|(tag, group, profile)| {
+                (tag.iter().chain(&group.0).copied().collect::<Vec<u8>>(), profile.0.to_vec())
+            }));
+        }
+    }
+    let found: BTreeSet<(Vec<u8>, Vec<u8>)> = scan(Table::Group)?
+        .iter()
+        .map(|(key, value)| {
+            (key.id().iter().take(12).copied().collect(), value.iter().skip(1).copied().collect())
+        })
+        .collect();
+    ensure(found == wanted, || format!("{} rows of groups, not {}, or others", found.len(), wanted.len()))
 }
 
 fn check_totals(store: &impl Store, expected: &mut Expected) -> Checked {

@@ -125,6 +125,9 @@ pub(crate) fn workspace() -> Value {
         {"kind": "Source", "name": "form", "write_key": "form-write-key", "purposes": [NEWS],
          "consent": {"Newsletter": NEWS}},
         {"kind": "Source", "name": "till", "write_key": "till-write-key", "purposes": [NEWS, SERVICE]},
+        {"kind": "GroupType", "name": "circle", "by": [
+            {"traits": {"trait_0": "exact"}}, {"traits": {"trait_1": "text", "trait_2": "text"}},
+            {"identifier": "email"}, {"email_domain": true}]},
     ])
 }
 

@@ -96,6 +96,7 @@ fn is_hashed(table: Table) -> bool {
         | Table::Erasure
         | Table::Review
         | Table::Contract
+        | Table::Group
         | Table::Quality => false,
     }
 }

@@ -346,6 +346,24 @@ const WORKSPACE: &[Described] = &[
             ("review", "From this probability on a person is asked; 0.5 unless set."),
         ],
     ),
+    (
+        "GroupType",
+        "A kind of group, such as households or business accounts, and what makes people belong to one. [Households and accounts](../guide/households-and-accounts.md) says more.",
+        &[
+            ("name", "Letters, digits, `_`, `-`, `.`: `household`."),
+            (
+                "by",
+                "1 to 16 rules; each makes groups by itself. One of `traits: {last_name: text, address: address}` (all of up to 8 traits, or members of them such as `address.postal_code`; alike as `exact`, `text`, `email`, `phone` or `address`), `identifier: phone` (also where a limit or its being shared keeps it from holding people together as one), `email_domain: true` (but for public mail providers) and `group_calls: true` (the account that `group` calls name).",
+            ),
+            (
+                "members_max",
+                "Most people in one group, 2 to 10000; 12 unless set. With more, too many share the value and it makes no group.",
+            ),
+            ("per_person_max", "Most groups of the type that one person belongs to, 1 to 64; 8 unless set."),
+            ("country", "The country of telephone numbers and addresses that name none: `DE`."),
+            ("description", "For people."),
+        ],
+    ),
 ];
 
 fn workspace() -> anyhow::Result<String> {

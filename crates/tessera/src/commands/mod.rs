@@ -8,6 +8,7 @@ pub(crate) mod docs;
 pub(crate) mod dsr;
 pub(crate) mod erase;
 pub(crate) mod evidence;
+pub(crate) mod group;
 mod identity;
 pub(crate) mod import;
 mod live;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export => workspace::export(&global),
         Command::Import(import) => import.run(&global),
         Command::Profile(command) => profile::run(&global, &command),
+        Command::Group(command) => command.run(&global),
         Command::Identity(command) => identity::run(&global, &command),
         Command::Review(command) => command.run(&global),
         Command::Undo(command) => command.run(&global),

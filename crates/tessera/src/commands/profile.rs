@@ -156,6 +156,12 @@ pub(super) fn show(profile: &Value) -> anyhow::Result<()> {
             text(account, "since")
         ));
     }
+    for group in list(profile, "groups") {
+        let by: Vec<&str> = list(group, "by").iter().filter_map(Value::as_str).collect();
+        let (of, id) = (text(group, "type"), text(group, "id"));
+        let line = format!("  group        {of} {id} by {}  {}", by.join(", "), text(group, "value"));
+        output::line(line.trim_end());
+    }
     for (name, count) in profile.get("event_counts").and_then(Value::as_object).into_iter().flatten() {
         let count = (super::number(count, "count"), text(count, "last_at"));
         output::line(format_args!(

@@ -79,6 +79,17 @@ columns:
   name: traits.name
   city: traits.city
 ---
+kind: GroupType
+name: circle
+members_max: 100
+by:
+  - traits: {{plan: text}}
+  - traits: {{hobby: text}}
+  - traits: {{diagnosis: text}}
+  - traits: {{name: text}}
+  - identifier: email
+  - email_domain: true
+---
 kind: Destination
 name: hook
 type: webhook

@@ -243,6 +243,20 @@ fn the_page_on_identity_rules_runs_and_shows_why_a_link_was_refused() {
 }
 
 #[test]
+fn the_page_on_households_and_accounts_runs_and_shows_who_belongs_together() {
+    let mut server = Server::start();
+    run(&mut server, "households-and-accounts.md");
+    let told = server.run(&["group", "list", "household"]).ok();
+    assert!(told.contains("2 members  traits.address, traits.last_name"), "{told}");
+    let told = server.run(&["group", "show", "company", "acme.example"]).ok();
+    assert_eq!(told.matches("identifier   email:").count(), 2, "{told}");
+    let told = server.run(&["group", "show", "company", "B-7"]).ok();
+    for words in ["account      plan = \"wholesale\"", "identifier   user_id:bob"] {
+        assert!(told.contains(words), "`{words}` is not in: {told}");
+    }
+}
+
+#[test]
 fn the_pages_on_reviewing_and_on_undo_run() {
     run(&mut Server::start(), "review-matches.md");
     run(&mut Server::start(), "undo-a-merge.md");

@@ -54,7 +54,8 @@ impl<'a> Loader<'a> {
                 | Document::Controller(_)
                 | Document::TrackingPlan(_)
                 | Document::Identity(_)
-                | Document::Matcher(_) => None,
+                | Document::Matcher(_)
+                | Document::GroupType(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();
