@@ -21,8 +21,12 @@ async fn world() -> World {
 }
 
 fn ids(answer: &Value) -> Vec<String> {
-    let members = answer["members"].as_array().unwrap();
-    members.iter().map(|one| one["identifiers"][0]["value"].as_str().unwrap().to_owned()).collect()
+    let user_id = |member: &Value| {
+        let known = member["identifiers"].as_array().unwrap();
+        let own = known.iter().find(|one| one["namespace"] == "user_id").unwrap();
+        own["value"].as_str().unwrap().to_owned()
+    };
+    answer["members"].as_array().unwrap().iter().map(user_id).collect()
 }
 
 #[tokio::test]
