@@ -35,6 +35,20 @@ const FOR_ORDERS: &str = "canary-for-orders";
 /// What everybody with a purpose sees: shows that there is something to see.
 const VISIBLE: &str = "visible-plan";
 
+/// A group for each of the fields that not everybody may see.
+const CIRCLES: &str = "---
+kind: GroupType
+name: circle
+members_max: 100
+by:
+  - traits: {plan: text}
+  - traits: {hobby: text}
+  - traits: {diagnosis: text}
+  - traits: {name: text}
+  - identifier: email
+  - email_domain: true
+";
+
 fn workspace(hook: &str) -> String {
     format!(
         "
@@ -78,17 +92,6 @@ columns:
   diagnosis: traits.diagnosis
   name: traits.name
   city: traits.city
----
-kind: GroupType
-name: circle
-members_max: 100
-by:
-  - traits: {{plan: text}}
-  - traits: {{hobby: text}}
-  - traits: {{diagnosis: text}}
-  - traits: {{name: text}}
-  - identifier: email
-  - email_domain: true
 ---
 kind: Destination
 name: hook
@@ -336,7 +339,7 @@ fn world() -> (Server, Receiver) {
         ("TESSERA_ACCESS__BURST", "100000".to_owned()),
     ];
     let server = Server::start_in(tempfile::tempdir().unwrap(), environment);
-    server.apply(&workspace(&hook.url()));
+    server.apply(&format!("{}{CIRCLES}", workspace(&hook.url())));
     fill(&server);
     (server, hook)
 }
