@@ -129,8 +129,7 @@ fn wait(client: &Client, id: &str) -> anyhow::Result<Value> {
 
 fn look(client: &Client, order: &Value) -> anyhow::Result<Value> {
     let bar = bar("verifying {bar:40} {bytes} of about {total_bytes}, {eta} left")?;
-    let end = ended(&bar, |each| client.post_stream("/api/v1/erasures/verify", order, each));
-    end
+    ended(&bar, |each| client.post_stream("/api/v1/erasures/verify", order, each))
 }
 
 fn print(found: &Value) {
