@@ -7,8 +7,10 @@
 mod ast;
 pub mod cases;
 mod definitions;
+mod engine;
 mod oracle;
 
 pub use ast::*;
 pub use definitions::Definitions;
+pub use engine::*;
 pub use oracle::{Happened, Oracle, Person, Subscribed};

@@ -131,7 +131,7 @@ fn test(choices: &mut Choices<'_>) -> Test {
         6 => Test::In(choices.several(1, 3, scalar)),
         7 => Test::NotIn(choices.several(1, 3, scalar)),
         8 => Test::Contains(choices.text(&["o", "S", "2026", "\""]).into()),
-        9 => Test::StartsWith(choices.text(&["p", "sh", "2026"]).into()),
+        9 => Test::StartsWith(choices.text(&["p", "sh", "2026", "o"]).into()),
         10 => Test::EndsWith(choices.text(&["s", "o", "Z"]).into()),
         11 => match read(choices.text(&["^.h", "(?i)SHOES$", "[0-9]{4}"])) {
             Some(pattern) => Test::Matches(pattern),
