@@ -97,9 +97,8 @@ impl Graph {
         if a == b {
             return false;
         }
-        if evidence.strength == Strength::Manual {
-            self.overrule((usize::from(a), usize::from(b)), evidence.received_at);
-        }
+        let is_overruling = evidence.strength == Strength::Manual
+            && self.overrule((usize::from(a), usize::from(b)), evidence.received_at);
         let Some(place) = self.edges.iter().position(|edge| (edge.a, edge.b) == (a, b)) else {
             let linked = Linked::Refused;
             self.edges.push(Edge { a, b, evidence: vec![evidence], cut_at: None, linked, refusal: None });
@@ -112,7 +111,7 @@ impl Graph {
         if let Some(edge) = self.edges.get_mut(place) {
             edge.evidence = words;
         }
-        is_news
+        is_news || is_overruling
     }
 
     /// Adds a word to those on a pair. Returns whether anything changes that [`Graph::resolve`] asks of them.
@@ -135,7 +134,8 @@ impl Graph {
     }
 
     /// A steward says that two profiles are one: what was said before of any two identifiers of theirs gives way.
-    fn overrule(&mut self, (a, b): (usize, usize), said_at: Timestamp) {
+    /// Returns whether anything was.
+    fn overrule(&mut self, (a, b): (usize, usize), said_at: Timestamp) -> bool {
         let ids = |node: usize| -> BTreeSet<FragmentId> {
             self.component(node).filter_map(|at| self.nodes.get(at)).map(|node| node.id).collect()
         };
@@ -150,7 +150,9 @@ impl Graph {
             .filter(is_between)
             .map(|pair| Overruled { pair: *pair, said_at, by })
             .collect();
+        let is_any = !found.is_empty();
         self.overruled.extend(found);
+        is_any
     }
 
     /// The pairs that are two people, as the last word on each is.

@@ -96,6 +96,20 @@ fn the_last_word_of_a_steward_counts_and_limits_do_not_bind_it() {
 }
 
 #[test]
+fn a_steward_who_takes_back_a_word_against_a_pair_is_heard_though_weightier_evidence_is_there() {
+    let mut graph = Graph::default();
+    add(&mut graph, "u:1", "u:2", 1, Strength::Declared);
+    let (a, b) = (identified("u:1").id, identified("u:2").id);
+    let at = Timestamp::from_millis(5);
+    assert!(graph.judge(a, b, Judgement { verdict: Verdict::Different, at, word: word() }));
+    graph.resolve(&RULES, unseen);
+    check(&graph, &[&["u:1"], &["u:2"]]);
+    assert!(graph.link(0, 1, evidence(9, Strength::Manual)), "who is one person changes");
+    graph.resolve(&RULES, unseen);
+    check(&graph, &[&["u:1", "u:2"]]);
+}
+
+#[test]
 fn a_steward_may_merge_again_what_a_split_took_apart() {
     let mut graph = graph(&[("u:1", "a:t", 1), ("u:1", "e:x", 2)]);
     let away = BTreeSet::from([identified("a:t").id]);
