@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use tessera_evidence::Ledger;
 use tessera_model::{BATCH_BYTES_MAX, FragmentId, HashKey, Operation, Record, Rules, Secret, Timestamp};
+use tessera_mx::MailServers;
 use tessera_pipeline::{
     Appender, Courier, Housekeeping, Matching, Notice, Parsed, PersonValues, PipelineMetrics, Progress,
     Submission, erased_fragments,
@@ -84,6 +85,8 @@ pub struct Parts<L, S> {
     pub housekeeping: Arc<Housekeeping>,
     /// The matchers.
     pub matching: Arc<Matching>,
+    /// Who is asked whether domains take mail; `None`: nobody, for that is switched off.
+    pub mail_servers: Option<MailServers>,
     /// The data folder: an erasure is verified by reading all of it.
     pub folder: PathBuf,
     /// The limits.

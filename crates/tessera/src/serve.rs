@@ -95,6 +95,7 @@ pub(crate) fn run(
         evidence,
         housekeeping: Arc::clone(&governance.housekeeping),
         matching: Arc::clone(&matching),
+        mail_servers: settings.contact.mail_servers()?,
         folder: data.path.clone(),
         limits: limits(settings),
         fall_points: settings.quality.fall_points,

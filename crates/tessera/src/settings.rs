@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use tessera_mx::{MailServers, MxOptions};
+
 use crate::output::Failure;
 
 /// Everything a server can be told.
@@ -21,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) access: AccessSettings,
     pub(crate) governance: GovernanceSettings,
     pub(crate) quality: QualitySettings,
+    pub(crate) contact: ContactSettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +108,61 @@ pub(crate) struct QualitySettings {
     pub(crate) fall_points: f64,
 }
 
+/// Asking others about contact data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ContactSettings {
+    pub(crate) mx_lookup: bool,
+    pub(crate) mx_servers: String,
+    pub(crate) mx_timeout_millis: u64,
+    pub(crate) mx_concurrent_max: usize,
+}
+
+impl Default for ContactSettings {
+    fn default() -> Self {
+        let MxOptions { timeout_millis, concurrent_max, .. } = MxOptions::default();
+        Self {
+            mx_lookup: false,
+            mx_servers: String::new(),
+            mx_timeout_millis: timeout_millis,
+            mx_concurrent_max: concurrent_max,
+        }
+    }
+}
+
+impl ContactSettings {
+    /// Who is asked whether domains take mail; `None`: that is switched off.
+    pub(crate) fn mail_servers(&self) -> anyhow::Result<Option<MailServers>> {
+        if !self.mx_lookup {
+            return Ok(None);
+        }
+        let failed = |error: &tessera_mx::MxError| {
+            Failure::new(
+                "TES-C001",
+                error.to_string(),
+                "name servers in `contact.mx_servers`: `192.0.2.53:53`",
+            )
+        };
+        MailServers::new(&self.options()?).map(Some).map_err(|error| failed(&error).into())
+    }
+
+    fn options(&self) -> anyhow::Result<MxOptions> {
+        let texts = self.mx_servers.split(',').map(str::trim).filter(|text| !text.is_empty());
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                let what = format!("`{text}` in setting `contact.mx_servers` is not an address with a port");
+                Failure::new("TES-C001", what, "name them with ports, separated by commas: `192.0.2.53:53`")
+            })
+        };
+        Ok(MxOptions {
+            servers: texts.map(parse).collect::<Result<_, _>>()?,
+            timeout_millis: self.mx_timeout_millis,
+            concurrent_max: self.mx_concurrent_max,
+            ..MxOptions::default()
+        })
+    }
+}
+
 impl Default for QualitySettings {
     fn default() -> Self {
         Self { audit_every_hours: 24, fall_points: 5.0 }
@@ -157,7 +215,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 20] = [
+pub(crate) const REFERENCE: [(&str, &str); 24] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -217,6 +275,16 @@ pub(crate) const REFERENCE: [(&str, &str); 20] = [
         "access.trusted_proxies",
         "Addresses of proxies, separated by commas, whose `X-Forwarded-For` says who the client is. Without it, all clients behind a proxy share its limits.",
     ),
+    (
+        "contact.mx_lookup",
+        "Whether `tessera validate --mx` and `POST /api/v1/validate` with `mx` may ask the DNS if the domain of an e-mail address takes mail. Only the domain leaves the machine. Off unless set; events are never looked up.",
+    ),
+    (
+        "contact.mx_servers",
+        "Name servers to ask, with ports, separated by commas: `192.0.2.53:53`. Empty: those of the system.",
+    ),
+    ("contact.mx_timeout_millis", "A domain that is not answered for in so many milliseconds is `unknown`."),
+    ("contact.mx_concurrent_max", "Most domains that are asked for at once; more wait."),
 ];
 
 /// Environment variables that are not settings.
@@ -266,8 +334,11 @@ impl Settings {
                 )
                 .into());
             };
-            let value =
-                value.parse::<i64>().map_or_else(|_| toml::Value::String(value), toml::Value::Integer);
+            let value = match (value.parse::<i64>(), value.parse::<bool>()) {
+                (Ok(number), _) => toml::Value::Integer(number),
+                (Err(_), Ok(is_so)) => toml::Value::Boolean(is_so),
+                (Err(_), Err(_)) => toml::Value::String(value),
+            };
             let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             if let Some(section) = section.as_table_mut() {
                 section.insert(key.to_owned(), value);
@@ -289,9 +360,12 @@ impl Settings {
             ("server.in_flight_mib_max", self.server.in_flight_mib_max == 0),
             ("log.segment_mib", self.log.segment_mib == 0),
             ("access.burst", self.access.burst == 0),
+            ("contact.mx_timeout_millis", self.contact.mx_timeout_millis == 0),
+            ("contact.mx_concurrent_max", self.contact.mx_concurrent_max == 0),
             ("pipeline.dedup_window_hours", self.pipeline.dedup_window_hours == 0),
         ];
         self.access.proxies()?;
+        self.contact.options()?;
         if self.server.tls_certificate.is_empty() != self.server.tls_key.is_empty() {
             let what = "one of `server.tls_certificate` and `server.tls_key` is set, the other is not";
             return Err(Failure::new("TES-C001", what, "set both to serve HTTPS, none to serve HTTP").into());
@@ -357,6 +431,8 @@ mod tests {
             ("TESSERA_SERVER__TLS_CERTIFICATE", "cert.pem", "tls_key"),
             ("TESSERA_ACCESS__TRUSTED_PROXIES", "10.0.0.1, proxy", "`proxy`"),
             ("TESSERA_ACCESS__BURST", "0", "access.burst"),
+            ("TESSERA_CONTACT__MX_SERVERS", "dns.example", "`dns.example`"),
+            ("TESSERA_CONTACT__MX_CONCURRENT_MAX", "0", "contact.mx_concurrent_max"),
         ] {
             let error = read(name, value).unwrap_err().to_string();
             assert!(error.contains("TES-C001") && error.contains(what), "{error}");

@@ -1,9 +1,13 @@
 //! What can be said of contact data that the caller has. Reads nothing of what Tessera keeps, and keeps nothing.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tessera_contact::{AddressParts, CheckOptions, Checked, ContactKind, Day, Region, check, check_address};
+use tessera_mx::{MailServers, domain_to_ask};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
@@ -21,6 +25,10 @@ pub(crate) struct ValidateOrder {
     /// The country of values that name none, by code or name: of telephone numbers, postal codes and addresses, and of the
     /// order in which days are written.
     country: Option<String>,
+    /// Whether the DNS is asked if the domains of e-mail addresses take mail; only where the setting `contact.mx_lookup` allows
+    /// it. Only the domain leaves the machine.
+    #[serde(default)]
+    mx: bool,
     /// At most 10,000.
     values: Vec<ValueOrder>,
 }
@@ -84,13 +92,15 @@ pub(crate) struct CheckedShape {
 
 /// Say what is known of e-mail addresses, telephone numbers, names and other contact data.
 ///
-/// Nothing is stored, and nothing that is stored is read. Syntax alone never makes a contact point `valid`.
+/// Nothing is stored, and nothing that is stored is read. With `mx`, name servers are asked for the domains of addresses: a domain
+/// that takes no mail makes an address invalid, nothing makes it valid. Syntax alone never makes a contact point `valid`.
 #[utoipa::path(
     post, path = "/api/v1/validate", tag = "system",
     request_body = ValidateOrder,
     responses(
         (status = 200, description = "What was found.", body = ValidateAnswer),
         (status = 400, description = "An unknown kind or country, or too many values.", body = ErrorAnswer),
+        (status = 409, description = "`mx` was asked for, and look-ups are off.", body = ErrorAnswer),
     ),
     security(("admin_token" = []))
 )]
@@ -106,8 +116,36 @@ pub(crate) async fn validate<L: Log, S: Store>(
         let what = format!("`values` has {} members, the limit is {VALUES_MAX}", order.values.len());
         return Err(ApiError::bad(what, "send them in several requests"));
     }
-    let results = order.values.iter().map(|one| found(one, &options)).collect::<Result<_, _>>()?;
+    let mut results: Vec<Checked> =
+        order.values.iter().map(|one| found(one, &options)).collect::<Result<_, _>>()?;
+    if order.mx {
+        let servers = app.parts.mail_servers.as_ref().ok_or_else(|| {
+            let hint = "set `contact.mx_lookup` to true, or leave `mx` out";
+            ApiError::rights(
+                StatusCode::CONFLICT,
+                "TES-I050",
+                "look-ups of mail servers are off".to_owned(),
+                hint,
+            )
+        })?;
+        let of = order.values.iter().map(|one| one.kind == ContactKind::Email.as_str());
+        refine(servers, results.iter_mut().zip(of).filter(|(_, is_email)| *is_email).map(|(one, _)| one))
+            .await;
+    }
     Ok(Json(ValidateAnswer { results }))
+}
+
+/// Asks for each domain once.
+async fn refine(servers: &MailServers, results: impl Iterator<Item = &mut Checked>) {
+    let asked: Vec<(String, &mut Checked)> =
+        results.filter_map(|checked| Some((domain_to_ask(checked)?, checked))).collect();
+    let domains: BTreeSet<String> = asked.iter().map(|(domain, _)| domain.clone()).collect();
+    let found = servers.ask_all(domains).await;
+    for (domain, checked) in asked {
+        if let Some(server) = found.get(&domain) {
+            checked.verdict = server.refine(checked.verdict);
+        }
+    }
 }
 
 fn region(country: Option<&str>) -> Result<Option<Region>, ApiError> {

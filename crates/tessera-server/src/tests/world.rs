@@ -190,6 +190,7 @@ impl World {
             evidence: Arc::new(evidence),
             housekeeping: Arc::default(),
             matching: Arc::default(),
+            mail_servers: None,
             folder: folder.path().to_owned(),
             limits,
             fall_points: 5.0,

@@ -2,6 +2,7 @@
 //!
 //! Not deliverability: what was only looked at is `unknown` at best.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, Read};
 use std::path::PathBuf;
@@ -12,11 +13,16 @@ use serde_json::{Map, Value, json};
 use tessera_contact::{
     AddressParts, CheckOptions, Checked, ContactKind, Day, Region, Status, check, check_address,
 };
+use tessera_mx::{MailServers, domain_to_ask};
 use tessera_store::{Clock as _, SystemClock};
 
 use super::import::{CsvRows, Trouble, decode, unpack};
 use crate::cli::Global;
 use crate::output::{self, Failure};
+use crate::settings::Settings;
+
+/// How many values are looked up together.
+const LOOKUP_VALUES: usize = 256;
 
 /// `tessera validate`.
 #[derive(Debug, Args)]
@@ -37,6 +43,10 @@ pub(crate) struct Validate {
     /// The country of values that name none, by code or name.
     #[arg(long, value_name = "COUNTRY", value_parser = country)]
     country: Option<Region>,
+    /// Ask the DNS whether the domains of e-mail addresses take mail; the setting `contact.mx_lookup` must allow it. Only the
+    /// domain leaves the machine.
+    #[arg(long)]
+    mx: bool,
     /// Print only what is invalid.
     #[arg(long)]
     invalid: bool,
@@ -63,12 +73,26 @@ struct Counts {
 impl Validate {
     pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
         let options = CheckOptions { region: self.country, today: today() };
+        let lookup = self.mx.then(|| Lookup::of(global)).transpose()?;
         let mut counts = Counts::default();
+        let mut waiting: Vec<(String, Checked)> = Vec::new();
+        let mut tell = |waiting: &mut Vec<(String, Checked)>| {
+            if let Some(lookup) = lookup.as_ref().filter(|_| self.kind == ContactKind::Email) {
+                lookup.refine(waiting);
+            }
+            for (value, checked) in waiting.drain(..) {
+                counts.add(checked.verdict.status);
+                if !self.invalid || checked.verdict.status == Status::Invalid {
+                    self.print(&value, &checked, global.json);
+                }
+            }
+        };
+        // Name servers are asked for many domains at once; without them each value is told as it comes.
+        let together = if self.mx { LOOKUP_VALUES } else { 1 };
         let mut each = |value: &str| {
-            let checked = self.check(value, &options);
-            counts.add(checked.verdict.status);
-            if !self.invalid || checked.verdict.status == Status::Invalid {
-                self.print(value, &checked, global.json);
+            waiting.push((value.to_owned(), self.check(value, &options)));
+            if waiting.len() >= together {
+                tell(&mut waiting);
             }
         };
         match &self.file {
@@ -83,6 +107,7 @@ impl Validate {
                 }
             }
         }
+        tell(&mut waiting);
         if counts.values != 1 && !global.json {
             let Counts { values, valid, invalid, unknown } = counts;
             output::note(format_args!(
@@ -145,6 +170,35 @@ impl Validate {
             }
         }
         Ok(())
+    }
+}
+
+/// Name servers, and a runtime to ask them in.
+struct Lookup {
+    runtime: tokio::runtime::Runtime,
+    servers: MailServers,
+}
+
+impl Lookup {
+    fn of(global: &Global) -> anyhow::Result<Self> {
+        let settings = Settings::read(global.config.as_deref())?;
+        let Some(servers) = settings.contact.mail_servers()? else {
+            let hint = "set `contact.mx_lookup` to true, in the settings file or as TESSERA_CONTACT__MX_LOOKUP, or leave --mx out";
+            return Err(Failure::new("TES-I050", "look-ups of mail servers are off", hint).into());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, servers })
+    }
+
+    fn refine(&self, values: &mut [(String, Checked)]) {
+        let domains: BTreeSet<String> =
+            values.iter().filter_map(|(_, checked)| domain_to_ask(checked)).collect();
+        let found = self.runtime.block_on(self.servers.ask_all(domains));
+        for (_, checked) in values {
+            if let Some(server) = domain_to_ask(checked).and_then(|domain| found.get(&domain)) {
+                checked.verdict = server.refine(checked.verdict);
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod doors_list;
 mod durability;
 mod evidence;
 mod guide;
+mod mail_servers;
 mod privacy;
 mod server;
 mod simulate;
