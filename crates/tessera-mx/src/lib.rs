@@ -155,10 +155,10 @@ impl MailServers {
                 };
             }
         };
-        let exchanges = answers.answers().iter().filter_map(|record| match &record.data {
-            RData::MX(mx) => Some(&mx.exchange),
-            _ => None,
-        });
+        let exchanges = answers
+            .answers()
+            .iter()
+            .filter_map(|record| if let RData::MX(mx) = &record.data { Some(&mx.exchange) } else { None });
         let exchanges: Vec<&Name> = exchanges.collect();
         match exchanges.as_slice() {
             [] => self.own_host(name).await,
@@ -183,10 +183,7 @@ impl MailServers {
 
 /// How a server said that there is nothing; `None`: it did not say that.
 fn no_records(error: &NetError) -> Option<ResponseCode> {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => Some(none.response_code),
-        _ => None,
-    }
+    if let NetError::Dns(DnsError::NoRecordsFound(none)) = error { Some(none.response_code) } else { None }
 }
 
 /// The domain of an e-mail address that may be asked for; `None`: it is not one, or names a host by its number.
