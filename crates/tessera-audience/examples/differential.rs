@@ -40,8 +40,7 @@ fn agree(numbers: &[u32]) -> (bool, u64, u64) {
     let Ok(compiled) = Compiled::new(&case.definitions.audiences, &case.definitions.traits) else {
         return (false, 0, 0);
     };
-    let shape = numbers.len();
-    let streamed = Streamed::new(&case.person, 1 + shape % 3).stream(&compiled, 1 + shape % 5);
+    let streamed = Streamed::new(&case.person, 1 + numbers.len() % 3).stream(&compiled);
     let (mut asked, mut members) = (0, 0);
     for now in &case.nows {
         let oracle = Oracle::new(&case.definitions, &case.person, *now);

@@ -73,7 +73,6 @@ fn run(name: &str, audiences: &[Audience], names: u64, persons: usize, events: u
         spent[1] += clock.elapsed();
         let clock = Instant::now();
         state.add(&compiled, &event, &touched);
-        state.settle(&compiled);
         spent[2] += clock.elapsed();
         let clock = Instant::now();
         buffer.clear();

@@ -1,20 +1,11 @@
 //! Who asks for events of one name, and what of them: each filter is asked once, and the properties are read once.
 
-use std::sync::Arc;
-
 use super::check::Check;
+use super::compile::Touched;
 use super::event::EventView;
 use super::extract::{Found, Paths};
 use super::feature::Feature;
 use crate::{Events, Filter, Path};
-
-/// A feature that an event touches.
-#[derive(Clone, Debug)]
-pub(crate) struct Matched {
-    pub(crate) feature: usize,
-    /// What stands at its path; `None`: it has none.
-    pub(crate) found: Option<Arc<Found>>,
-}
 
 /// A condition on what was found in an event.
 #[derive(Clone, Debug)]
@@ -26,7 +17,7 @@ enum Sieve {
 }
 
 impl Sieve {
-    fn lets_through(&self, found: &[Arc<Found>]) -> bool {
+    fn lets_through(&self, found: &[Found]) -> bool {
         match self {
             Self::All(all) => all.iter().all(|one| one.lets_through(found)),
             Self::Any(any) => any.iter().any(|one| one.lets_through(found)),
@@ -92,22 +83,18 @@ impl Asked {
     }
 
     /// The features that the event touches.
-    pub(crate) fn matching(&self, event: &EventView<'_>) -> Vec<Matched> {
+    pub(crate) fn touched(&self, event: &EventView<'_>) -> Touched {
         if self.selectors.is_empty() {
-            return Vec::new();
+            return Touched::default();
         }
         let paths = if event.in_traits { &self.in_traits } else { &self.in_properties };
-        let found: Vec<Arc<Found>> =
-            paths.read(event.json, self.slots.len()).into_iter().map(Arc::new).collect();
-        let mut matching = Vec::new();
+        let found = paths.read(event.json, self.slots.len());
+        let mut features = Vec::new();
         for selector in &self.selectors {
             if selector.sieve.as_ref().is_none_or(|sieve| sieve.lets_through(&found)) {
-                matching.extend(selector.features.iter().map(|(feature, slot)| Matched {
-                    feature: *feature,
-                    found: slot.and_then(|slot| found.get(slot).cloned()),
-                }));
+                features.extend_from_slice(&selector.features);
             }
         }
-        matching
+        Touched { found, features }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol_str::SmolStr;
 use tessera_model::{AudienceName, PurposeName, Timestamp, TraitName};
 
-use super::asked::{Asked, Matched};
+use super::asked::Asked;
 use super::event::EventView;
 use super::extract::Found;
 use super::feature::{Feature, FeatureId};
@@ -84,23 +84,28 @@ pub enum Change<'a> {
 
 /// The features that an event touches, with what stands in it at their paths.
 #[derive(Clone, Debug, Default)]
-pub struct Touched(pub(crate) Vec<Matched>);
+pub struct Touched {
+    /// What was read, by slot.
+    pub(crate) found: Vec<Found>,
+    /// Features and the slots of their paths.
+    pub(crate) features: Vec<(usize, Option<usize>)>,
+}
 
 impl Touched {
     /// Whether nobody asks for such an event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.features.is_empty()
     }
 
     /// How many features it touches.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.features.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, Option<&Found>)> {
-        self.0.iter().map(|matched| (matched.feature, matched.found.as_deref()))
+        self.features.iter().map(|(feature, slot)| (*feature, slot.and_then(|slot| self.found.get(slot))))
     }
 }
 
@@ -199,7 +204,7 @@ impl Compiled {
     #[must_use]
     pub fn touched(&self, event: &EventView<'_>) -> Touched {
         let asked = self.asked.get(event.name).unwrap_or(&self.others);
-        Touched(asked.matching(event))
+        asked.touched(event)
     }
 
     /// Adds the definitions whose answers a change may change.
@@ -269,11 +274,6 @@ impl Compiled {
         let number = *self.by_id.get(&id)?;
         Some((number, self.features.get(number)?))
     }
-
-    /// The first bucket of each feature that can count at `horizon` or later.
-    pub(crate) fn oldest(&self, horizon: i64) -> Oldest<'_> {
-        Oldest { features: &self.features, horizon }
-    }
 }
 
 fn note(into: Option<&mut Vec<Ordinal>>, ordinal: Ordinal) {
@@ -281,17 +281,5 @@ fn note(into: Option<&mut Vec<Ordinal>>, ordinal: Ordinal) {
         && into.last() != Some(&ordinal)
     {
         into.push(ordinal);
-    }
-}
-
-/// The first bucket of each feature that can still count.
-pub(crate) struct Oldest<'c> {
-    features: &'c [Feature],
-    horizon: i64,
-}
-
-impl Oldest<'_> {
-    pub(crate) fn of(&mut self, number: usize) -> i64 {
-        self.features.get(number).map_or(i64::MIN, |feature| feature.span.oldest(self.horizon))
     }
 }

@@ -53,7 +53,7 @@ pub struct Answer {
 }
 
 impl Compiled {
-    /// What the definitions `only` say of a person at `now`. `now` is not before the arrival of any event applied.
+    /// What the definitions `only` say of a person at `now`. `now` is not before any event applied.
     #[must_use]
     pub fn evaluate(
         &self,
@@ -119,9 +119,14 @@ impl<'e> Evaluator<'e> {
         Self { compiled, view, now, looks_ahead: true, known: Vec::new(), states: Vec::new() }
     }
 
-    /// The same person at another time.
-    fn at(&self, now: i64) -> Self {
-        Self { now, looks_ahead: false, known: Vec::new(), states: self.states.clone(), ..*self }
+    /// Asks as of another time, without looking further ahead.
+    fn at<T>(&mut self, now: i64, ask: impl FnOnce(&mut Self) -> T) -> T {
+        let known = std::mem::take(&mut self.known);
+        let (before, looked_ahead) = (self.now, self.looks_ahead);
+        (self.now, self.looks_ahead) = (now, false);
+        let answer = ask(self);
+        (self.now, self.looks_ahead, self.known) = (before, looked_ahead, known);
+        answer
     }
 
     fn known(&self, number: usize) -> Option<&Known> {
@@ -210,7 +215,7 @@ impl<'e> Evaluator<'e> {
             if until == NEVER {
                 break;
             }
-            let then = ask(&mut self.at(until));
+            let then = self.at(until, &ask);
             if then.holds != holds {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Features: what is kept of a person's events, shared by all definitions that ask for the same.
 //!
 //! Invariants: a feature's id follows from what it keeps, so that definitions can come and go; [`Data::settle`] leaves
-//! what follows from the set of events and the horizon, however often and in whatever order it was called before, and
+//! what follows from the set of events and `oldest`, however often and in whatever order it was called before, and
 //! nothing that a window could still need is lost.
 
 use std::collections::BTreeSet;
@@ -179,7 +179,7 @@ impl Data {
         }
     }
 
-    /// Forgets what no window at `horizon` or later can need.
+    /// Forgets what no window can need whose first bucket is `oldest` or later.
     pub(crate) fn settle(&mut self, feature: &Feature, oldest: i64) {
         let span = &feature.span;
         if let Self::Times(cells) = self {

@@ -2,8 +2,9 @@
 //!
 //! Not what a person is a member of: that follows from the states of all their fragments, and is never stored here. The
 //! caller applies each message once, and keeps one state for each basis of a fragment, so that a purpose sees the states
-//! of its own events alone. Invariants: slots stand in the order of their ids; after [`FragmentState::settle`] the state
-//! follows from the set of events applied, whatever their order and batches.
+//! of its own events alone. Invariants: slots stand in the order of their ids; the state follows from the set of events
+//! applied, whatever their order. How far back a feature keeps anything follows from its own latest event: `now` is never
+//! before it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tessera_model::{MessageKey, Timestamp};
@@ -27,9 +28,6 @@ pub(crate) struct Slot {
 /// What a fragment keeps of its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FragmentState {
-    /// When the latest event arrived that it holds anything of, in milliseconds; windows at earlier times are not
-    /// asked for.
-    horizon: i64,
     slots: Vec<Slot>,
 }
 
@@ -43,10 +41,6 @@ impl FragmentState {
 
     /// Adds an event whose [`Compiled::touched`] is known.
     pub fn add(&mut self, compiled: &Compiled, event: &EventView<'_>, touched: &Touched) {
-        if touched.is_empty() {
-            return;
-        }
-        self.horizon = self.horizon.max(event.received_at.as_millis());
         for (number, found) in touched.iter() {
             if let Some(feature) = compiled.feature(number) {
                 self.add_to(feature, event, found);
@@ -55,65 +49,64 @@ impl FragmentState {
     }
 
     fn add_to(&mut self, feature: &Feature, event: &EventView<'_>, found: Option<&Found>) {
-        let at = event.counts_at();
-        if !feature.span.admits(at) {
+        let (at, span) = (event.counts_at(), &feature.span);
+        if !span.admits(at) {
             return;
         }
-        let bucket = feature.span.bucket(at);
-        match self.slots.binary_search_by_key(&feature.id, |slot| slot.id) {
-            Ok(place) => {
-                let Some(slot) = self.slots.get_mut(place) else { return };
-                if slot.data.add(at, bucket, found) && is_later(&(at, event.message), &slot.mark) {
+        let bucket = span.bucket(at);
+        let place = self.slots.binary_search_by_key(&feature.id, |slot| slot.id);
+        if let Some(slot) = place.ok().and_then(|place| self.slots.get_mut(place)) {
+            let oldest = span.oldest(at.max(slot.mark.0));
+            if bucket >= oldest && slot.data.add(at, bucket, found) {
+                if is_later(&(at, event.message), &slot.mark) {
                     slot.mark = (at, event.message.clone());
                 }
+                slot.data.settle(feature, oldest);
             }
-            Err(place) => {
-                let mut data = Data::new(&feature.kind);
-                if data.add(at, bucket, found) {
-                    self.slots
-                        .insert(place, Slot { id: feature.id, mark: (at, event.message.clone()), data });
-                }
-            }
+            return;
+        }
+        let mut data = Data::new(&feature.kind);
+        if let (Err(place), true) = (place, data.add(at, bucket, found)) {
+            data.settle(feature, bucket);
+            self.slots.insert(place, Slot { id: feature.id, mark: (at, event.message.clone()), data });
         }
     }
 
-    /// Forgets what no window can need any more, and the features that nobody asks for. To be called before the state is
-    /// stored; once for many events is enough.
-    pub fn settle(&mut self, compiled: &Compiled) {
-        let mut oldest = compiled.oldest(self.horizon);
+    /// Forgets the features that nobody asks for any more.
+    pub fn forget_unasked(&mut self, compiled: &Compiled) {
+        self.slots.retain(|slot| compiled.feature_of(slot.id).is_some());
+    }
+
+    /// Forgets what no window at `now` or later can need: for those who sweep what stands idle. Every event that is
+    /// added forgets as much of the features that it touches.
+    pub fn sweep(&mut self, compiled: &Compiled, now: Timestamp) {
         self.slots.retain_mut(|slot| {
-            let Some((number, feature)) = compiled.feature_of(slot.id) else { return false };
-            slot.data.settle(feature, oldest.of(number));
+            let Some((_, feature)) = compiled.feature_of(slot.id) else { return false };
+            slot.data.settle(feature, feature.span.oldest(now.as_millis().max(slot.mark.0)));
             !slot.data.is_empty()
         });
     }
 
-    /// Settles as if an event had arrived at `now`: for those who sweep what stands idle.
-    pub fn settle_at(&mut self, compiled: &Compiled, now: Timestamp) {
-        self.horizon = self.horizon.max(now.as_millis());
-        self.settle(compiled);
-    }
-
     /// Adds all that another state holds, of other events.
-    pub fn merge(&mut self, other: &Self) {
-        self.horizon = self.horizon.max(other.horizon);
+    pub fn merge(&mut self, compiled: &Compiled, other: &Self) {
         for slot in &other.slots {
-            match self.slots.binary_search_by_key(&slot.id, |known| known.id) {
-                Ok(place) => {
-                    let Some(known) = self.slots.get_mut(place) else { continue };
-                    known.data.absorb(&slot.data);
-                    if is_later(&(slot.mark.0, &slot.mark.1), &known.mark) {
-                        known.mark = slot.mark.clone();
-                    }
-                }
-                Err(place) => self.slots.insert(place, slot.clone()),
+            let place = self.slots.binary_search_by_key(&slot.id, |known| known.id);
+            let Some(known) = place.ok().and_then(|place| self.slots.get_mut(place)) else {
+                self.slots.insert(place.unwrap_or_else(|place| place), slot.clone());
+                continue;
+            };
+            known.data.absorb(&slot.data);
+            if is_later(&(slot.mark.0, &slot.mark.1), &known.mark) {
+                known.mark = slot.mark.clone();
+            }
+            if let Some((_, feature)) = compiled.feature_of(slot.id) {
+                known.data.settle(feature, feature.span.oldest(known.mark.0));
             }
         }
     }
 
     /// Takes a feature as another state has it: a back-fill replaces what was kept of it.
     pub fn replace(&mut self, id: FeatureId, other: &Self) {
-        self.horizon = self.horizon.max(other.horizon);
         let place = self.slots.binary_search_by_key(&id, |slot| slot.id);
         match (place, other.slot(id)) {
             (Ok(place), Some(slot)) => {
@@ -136,12 +129,6 @@ impl FragmentState {
         self.slots.is_empty()
     }
 
-    /// When the latest event arrived that it was told of.
-    #[must_use]
-    pub fn horizon(&self) -> Timestamp {
-        Timestamp::from_millis(self.horizon)
-    }
-
     pub(crate) fn slot(&self, id: FeatureId) -> Option<&Slot> {
         let place = self.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
         self.slots.get(place)
@@ -152,42 +139,41 @@ fn is_later(new: &(i64, &MessageKey), known: &Mark) -> bool {
     *new > (known.0, &known.1)
 }
 
-/// As it is stored: the few events that many features hold are written once.
-#[derive(Serialize, Deserialize)]
-struct Stored<M, S> {
-    horizon: i64,
-    marks: M,
-    slots: S,
-}
+/// As it is stored: the few events that many features hold are written once, and their times as differences.
+type Stored<D> = (Vec<Mark>, Vec<(FeatureId, usize, D)>);
 
 impl Serialize for FragmentState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut marks: Vec<&Mark> = self.slots.iter().map(|slot| &slot.mark).collect();
-        marks.sort_unstable();
-        marks.dedup();
-        let place = |slot: &Slot| marks.binary_search(&&slot.mark).unwrap_or_default();
-        let slots: Vec<(FeatureId, usize, &Data)> =
-            self.slots.iter().map(|slot| (slot.id, place(slot), &slot.data)).collect();
-        let horizon = self.horizon;
-        let marks: Vec<(i64, &MessageKey)> =
-            marks.iter().map(|(at, message)| (horizon.wrapping_sub(*at), message)).collect();
-        Stored { horizon, marks, slots }.serialize(serializer)
+        let mut known: Vec<&Mark> = self.slots.iter().map(|slot| &slot.mark).collect();
+        known.sort_unstable();
+        known.dedup();
+        let place = |slot: &Slot| known.binary_search(&&slot.mark).unwrap_or_default();
+        let slots = self.slots.iter().map(|slot| (slot.id, place(slot), &slot.data)).collect();
+        let mut last = 0_i64;
+        let marks = known.iter().map(|(at, message)| {
+            let difference = at.wrapping_sub(last);
+            last = *at;
+            (difference, message.clone())
+        });
+        let stored: Stored<&Data> = (marks.collect(), slots);
+        stored.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for FragmentState {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::<Vec<Mark>, Vec<(FeatureId, usize, Data)>>::deserialize(deserializer)?;
-        let Stored { horizon, marks, slots } = stored;
+        let (mut marks, slots) = Stored::<Data>::deserialize(deserializer)?;
+        let mut last = 0_i64;
+        for (at, _) in &mut marks {
+            last = last.wrapping_add(*at);
+            *at = last;
+        }
         let slots: Option<Vec<Slot>> = slots
             .into_iter()
-            .map(|(id, place, data)| {
-                let (before, message) = marks.get(place)?;
-                Some(Slot { id, mark: (horizon.wrapping_sub(*before), message.clone()), data })
-            })
+            .map(|(id, place, data)| Some(Slot { id, mark: marks.get(place)?.clone(), data }))
             .collect();
         match slots {
-            Some(slots) if slots.is_sorted_by(|a, b| a.id < b.id) => Ok(Self { horizon, slots }),
+            Some(slots) if slots.is_sorted_by(|a, b| a.id < b.id) => Ok(Self { slots }),
             Some(_) | None => Err(serde::de::Error::custom("features stand out of order")),
         }
     }

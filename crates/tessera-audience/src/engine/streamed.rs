@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use tessera_model::{ConsentStatus, MessageId, MessageKey, PurposeName, SubscriptionState};
+use tessera_model::{ConsentStatus, MessageId, MessageKey, PurposeName, SubscriptionState, Timestamp};
 
 use super::compile::Compiled;
 use super::event::EventView;
@@ -38,18 +38,12 @@ impl<'p> Streamed<'p> {
         }
     }
 
-    /// Streams all events in the order in which they stand, each message once, settling after every `batch` of them.
+    /// Streams all events in the order in which they stand, each message once.
     #[must_use]
-    pub fn stream(mut self, compiled: &Compiled, batch: usize) -> Self {
+    pub fn stream(mut self, compiled: &Compiled) -> Self {
         let mut seen = BTreeSet::new();
         let once = self.person.events.iter().filter(|event| seen.insert(event.message_id.as_str()));
-        for (number, event) in once.enumerate() {
-            self.apply(compiled, event);
-            if (number + 1) % batch.max(1) == 0 {
-                self.settle(compiled);
-            }
-        }
-        self.settle(compiled);
+        once.for_each(|event| self.apply(compiled, event));
         self
     }
 
@@ -74,20 +68,15 @@ impl<'p> Streamed<'p> {
         }
     }
 
-    fn settle(&mut self, compiled: &Compiled) {
-        self.states.iter_mut().for_each(|state| state.settle(compiled));
+    /// Forgets what no window at `now` or later can need.
+    pub fn sweep(&mut self, compiled: &Compiled, now: Timestamp) {
+        self.states.iter_mut().for_each(|state| state.sweep(compiled, now));
     }
 
     /// What is kept, fragment by fragment.
     #[must_use]
     pub fn states(&self) -> &[FragmentState] {
         &self.states
-    }
-
-    /// The same person with other states, such as these read back from a store.
-    #[must_use]
-    pub fn with(self, states: Vec<FragmentState>) -> Self {
-        Self { states, ..self }
     }
 }
 

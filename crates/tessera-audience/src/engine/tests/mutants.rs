@@ -193,7 +193,7 @@ fn is_noticed(by: &dyn Fn(&mut Value)) -> bool {
         let case = Case::choose(&numbers);
         let Some(mutant) = mutant(&case.definitions, by) else { return false };
         let compiled = compile(&mutant);
-        let streamed = Streamed::new(&case.person, 1).stream(&compiled, 100);
+        let streamed = Streamed::new(&case.person, 1).stream(&compiled);
         case.nows.iter().any(|now| ask(&compiled, &streamed, *now) != expected(&case, *now))
     })
 }
