@@ -1,4 +1,6 @@
-//! Matches a file and prints how good it was: `linkage FILE TRUTH_COLUMN [IGNORED_COLUMN...]`.
+//! Matches a file and prints how good it was: `linkage FILE TRUTH_COLUMN [IGNORED_COLUMN...]`. With `@across` only
+//! records of different files are compared, `@spec` prints what is compared, and `@index` measures how long one new
+//! record takes to be matched against all of them.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -14,7 +16,9 @@ use std::time::Instant;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use tessera_match::{Column, ModelSpec, Pairs, Table, cluster, estimate, evaluate, link};
+use tessera_match::{
+    Column, Index, Model, ModelSpec, Pairs, Table, cluster, estimate, evaluate, link, train,
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +74,10 @@ fn main() {
             println!("  {:9} {:6} {}", rule.pairs, rule.largest_block_rows, name.join(" + "));
         }
     }
+    if arguments.iter().any(|argument| argument == "@index") {
+        let model = train(&table, &spec, 1).unwrap();
+        return one_by_one(table, model);
+    }
     let step = Instant::now();
     let (model, scored) = link(&table, &spec, 1, &|_, _| ()).unwrap();
     println!("link      {:?}  {} rounds, prior {:e}", step.elapsed(), model.rounds(), model.prior());
@@ -104,6 +112,45 @@ fn main() {
     }
     for bin in &result.calibration {
         println!("  {:.2}-{:.2} said {:.3} is {:.3}  ({})", bin.from, bin.to, bin.said, bin.is, bin.pairs);
+    }
+}
+
+/// New records: those of the table, a letter of one value changed.
+fn one_by_one(table: Table, model: Model) {
+    let rows = table.rows();
+    let records: Vec<Vec<Option<String>>> = (0..20_000)
+        .map(|number| {
+            let row = number * 7_919 % rows;
+            let mut record: Vec<Option<String>> =
+                table.columns().iter().map(|column| column.value(row).map(ToOwned::to_owned)).collect();
+            let columns = record.len();
+            if let Some(value) = &mut record[number % columns] {
+                value.insert(value.len() / 2, 'x');
+            }
+            record
+        })
+        .collect();
+    let step = Instant::now();
+    let index = Index::new(table, model).unwrap();
+    let built = step.elapsed().as_secs_f64();
+    let (mut taken, mut found) = (Vec::new(), 0);
+    for record in &records {
+        let record: Vec<Option<&str>> = record.iter().map(Option::as_deref).collect();
+        let step = Instant::now();
+        found += index.matches(&record, 0).unwrap().len();
+        taken.push(step.elapsed().as_secs_f64() * 1e3);
+    }
+    taken.sort_by(f64::total_cmp);
+    let at = |share: usize| taken[(taken.len() * share / 1_000).min(taken.len() - 1)];
+    let figures = [
+        ("incremental_p50_ms", at(500), "ms"),
+        ("incremental_p99_ms", at(990), "ms"),
+        ("incremental_max_ms", at(1_000), "ms"),
+        ("incremental_found_per_record", found as f64 / taken.len() as f64, "records"),
+        ("incremental_index_seconds", built, "s"),
+    ];
+    for (name, value, unit) in figures {
+        println!("{{\"figure\":\"{name}\",\"value\":{value},\"unit\":\"{unit}\"}}");
     }
 }
 

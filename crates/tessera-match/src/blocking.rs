@@ -80,7 +80,7 @@ fn asks_less(loose: &Rule, strict: &Rule) -> bool {
 }
 
 /// Rows spread over the table, the same each time.
-fn sample(table: &Table) -> Vec<u32> {
+pub(crate) fn sample(table: &Table) -> Vec<u32> {
     let rows = u32::try_from(table.rows()).unwrap_or(u32::MAX);
     if rows <= SAMPLE_ROWS {
         return (0..rows).collect();

@@ -1,5 +1,7 @@
 //! A specification made from the columns alone, so that nobody has to write one.
 
+use rayon::prelude::*;
+
 use crate::blocking::choose_rules;
 use crate::error::MatchError;
 use crate::kinds::{Kind, kind};
@@ -19,14 +21,7 @@ impl ModelSpec {
     ///
     /// When no column tells people apart.
     pub fn infer(table: &Table) -> Result<Self, MatchError> {
-        let known: Vec<Known<'_>> = table
-            .columns()
-            .iter()
-            .map(|column| Known { name: column.name(), kind: kind(column) })
-            .filter(|known| known.kind != Kind::Nothing)
-            .collect();
-        let known: Vec<Known<'_>> =
-            without_compounds(table, known).into_iter().take(COMPARISONS_MAX).collect();
+        let known = known(table);
         if known.is_empty() {
             return Err(MatchError::NothingToCompare {
                 why: format!("none of {} columns has more than one value", table.columns().len()),
@@ -43,6 +38,22 @@ impl ModelSpec {
             limits,
         })
     }
+}
+
+/// The columns that tell people apart, and what they hold.
+pub(crate) fn known(table: &Table) -> Vec<Known<'_>> {
+    let known = table
+        .columns()
+        .par_iter()
+        .map(|column| Known { name: column.name(), kind: kind(column) })
+        .filter(|known| known.kind != Kind::Nothing)
+        .collect();
+    without_compounds(table, known).into_iter().take(COMPARISONS_MAX).collect()
+}
+
+/// Whether a value of this kind is a person's own and lasts, and no household's.
+pub(crate) fn is_personal(kind: Kind) -> bool {
+    matches!(kind, Kind::GivenName | Kind::FullName | Kind::Date | Kind::Id)
 }
 
 /// Leaves out columns that are made of others: `full_name` where there are given and family name. Compared again they
@@ -83,7 +94,8 @@ fn comparison(column: &Known<'_>, known: &[Known<'_>]) -> Comparison {
     if let Some(other) = other {
         levels.insert(1, Test::Swapped(other.name.to_owned()));
     }
-    Comparison { column: column.name.to_owned(), levels, term_frequency: true }
+    let personal = is_personal(column.kind);
+    Comparison { column: column.name.to_owned(), levels, term_frequency: true, personal }
 }
 
 /// The levels that suit a kind, by falling agreement.

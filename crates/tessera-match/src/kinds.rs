@@ -37,6 +37,7 @@ struct Look {
     places: f64,
     digits: f64,
     with_digit: f64,
+    blanks: f64,
     words: f64,
     length: f64,
 }
@@ -57,6 +58,7 @@ impl Look {
             places: share(&|value| value.contains('.') && place(value).is_some()),
             digits: share(&|value| value.chars().all(|c| c.is_ascii_digit() || "+-(). /".contains(c))),
             with_digit: share(&|value| value.chars().any(|c| c.is_ascii_digit())),
+            blanks: share(&|value| value.contains(' ')),
             words: mean(&|value| words(value).count()),
             length: mean(&|value| value.chars().filter(char::is_ascii_alphanumeric).count()),
         }
@@ -128,7 +130,7 @@ fn of_letters_and_digits(look: &Look, distinct: f64, named: &dyn Fn(&[&str]) -> 
         Kind::Street
     } else if look.length <= 8.0 && look.words > 1.5 {
         Kind::Postcode
-    } else if distinct > 0.2 {
+    } else if distinct > 0.2 && look.blanks < 0.2 {
         Kind::Id
     } else if look.length <= 8.0 {
         Kind::Postcode

@@ -71,45 +71,28 @@ pub(crate) struct Start {
     pub(crate) sampled: f64,
     /// The sets of comparisons that blocking rules ask to agree; empty when all pairs were compared.
     pub(crate) blocked_by: Vec<Agreed>,
-    /// What pairs drawn at random have in common.
-    pub(crate) random: Random,
+    /// By comparison, the share of pairs that have both values.
+    pub(crate) present: Vec<f64>,
+    /// The comparisons of what is a person's own, and no household's.
+    pub(crate) personal: Agreed,
     /// Whether strata are told apart.
     pub(crate) strata: bool,
     /// How many pairs a belief from elsewhere counts for.
     pub(crate) belief: f64,
 }
 
-/// What pairs drawn at random have in common, by two comparisons.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Random {
-    /// Pairs drawn.
-    pub(crate) pairs: f64,
-    /// Pairs that have values in both.
-    pub(crate) present: Vec<Vec<f64>>,
-    /// Pairs that agree in full in both.
-    pub(crate) agree: Vec<Vec<f64>>,
-}
+impl Start {
+    /// Pairs that agree in all of `agreed` by chance, if the comparisons have nothing to do with each other.
+    fn by_chance(&self, chances: &[Chances], agreed: Agreed) -> f64 {
+        let agreeing = |place: usize| self.present[place] * full(&self.shapes[place], &chances[place].u);
+        let places = (0..self.shapes.len()).filter(|place| agreed & (1 << place) != 0);
+        self.possible_pairs * self.sampled * places.map(agreeing).product::<f64>()
+    }
 
-impl Random {
-    pub(crate) fn new(shapes: &[Shape], patterns: &[Counted]) -> Self {
-        let count = shapes.len();
-        let mut random =
-            Self { pairs: 0.0, present: vec![vec![0.0; count]; count], agree: vec![vec![0.0; count]; count] };
-        for (pattern, pairs) in patterns {
-            random.pairs += pairs;
-            let agreed = agreed(shapes, pattern);
-            for a in 0..count {
-                for b in 0..count {
-                    if pattern[a] != 0 && pattern[b] != 0 {
-                        random.present[a][b] += pairs;
-                        if agreed & (1 << a) != 0 && agreed & (1 << b) != 0 {
-                            random.agree[a][b] += pairs;
-                        }
-                    }
-                }
-            }
-        }
-        random
+    /// Whether a stratum's pairs agree far more often than chance would have it, but in nothing that is a person's
+    /// own: they are of one person, or of one household.
+    fn is_shared(&self, agreed: Agreed, by_chance: f64, pairs: f64) -> bool {
+        self.personal != 0 && agreed & self.personal == 0 && by_chance < SHARED_CHANCE_MAX * pairs
     }
 }
 
@@ -135,6 +118,10 @@ const ROUNDS_MIN: u32 = 50;
 const TIED_IN_ROUNDS: [u32; 3] = [2, 5, 15];
 /// How a comparison that another is tied to may stand: no value or no tie, near, apart.
 const STANDINGS: usize = 3;
+/// Where chance explains less than this share of a stratum's pairs, they belong together in some way.
+const SHARED_CHANCE_MAX: f64 = 0.1;
+/// How much what holds of any two people is believed of two of one household, in times of the stratum's pairs.
+const SHARED_BELIEF: f64 = 10.0;
 /// No chance is smaller: what was never seen is rare, not impossible.
 const CHANCE_MIN: f64 = 1e-12;
 
@@ -255,11 +242,14 @@ impl Mixture {
     }
 
     fn first_guess(&self, start: &Start, part: &Part) -> Stratum {
-        let odds = self.independent_odds(part.agreed);
+        let mut odds = self.independent_odds(part.agreed);
         let pairs: f64 = part.patterns.iter().map(|(_, count)| count).sum();
         if !start.strata {
             let u = self.chances.iter().map(|chances| chances.u.clone()).collect();
             return Stratum { odds, u, pairs, matches: 0.0 };
+        }
+        if start.is_shared(part.agreed, start.by_chance(&self.chances, part.agreed), pairs) {
+            odds = odds.min(self.shared_odds(start, part));
         }
         // Where chance is likely the stratum itself shows what chance looks like.
         let chance = 1.0 / (1.0 + odds);
@@ -394,7 +384,7 @@ impl Mixture {
         if start.strata {
             self.correct_u(start, first_u, &tallies);
         }
-        let expectation = Expectation::new(start, self, matches);
+        let expectation = Expectation::new(start, matches);
         for (part, tally) in parts.iter().zip(&tallies) {
             let stratum = self.learn_stratum(start, &expectation, part, tally);
             self.strata.insert(part.agreed, stratum);
@@ -469,20 +459,50 @@ impl Mixture {
                 .collect();
             return Stratum { odds: matches / chance.max(CHANCE_MIN), u, pairs, matches };
         }
-        let expected = expectation.of(self, part.agreed);
-        let agreeing = (1.0 + chance) / (1.0 / expected.chance.min(pairs).max(1e-9) + 1.0);
-        let matching = match expected.matches {
-            Some(expected) => (1.0 + matches) / (1.0 / expected.max(1e-9) + 1.0),
-            None => matches,
+        let by_chance = start.by_chance(&self.chances, part.agreed);
+        let shared = start.is_shared(part.agreed, by_chance, pairs);
+        let (matching, agreeing) = if shared {
+            let believed = self.believed_odds(part.agreed) * truncation;
+            let share = believed / (1.0 + believed);
+            (matches + start.belief * share, chance + start.belief * (1.0 - share))
+        } else {
+            let agreeing = (1.0 + chance) / (1.0 / by_chance.min(pairs).max(1e-9) + 1.0);
+            (expectation.matching(self, part.agreed, matches), agreeing)
         };
         let odds = matching / (agreeing * truncation).max(CHANCE_MIN);
         let u = places
             .map(|place| {
+                // Two people of one household are, in what is their own, like any two people.
+                if shared && start.personal & (1 << place) != 0 {
+                    let any = scaled(&self.shapes[place], &self.chances[place].u, false, 1.0);
+                    let belief = start.belief + SHARED_BELIEF * pairs;
+                    return self.settle(place, false, &tally[place].chance, &any, belief);
+                }
                 let believed = self.believed_u(part.agreed, place);
                 self.settle(place, part.agrees(place), &tally[place].chance, &believed, start.belief)
             })
             .collect();
         Stratum { odds, u, pairs, matches }
+    }
+
+    /// The odds of a match when pairs that differ in all that is a person's own are of two people, and others of one.
+    fn shared_odds(&self, start: &Start, part: &Part) -> f64 {
+        let (mut two, mut one, mut truncated) = (1.0, 1.0, 0.0);
+        for (pattern, count) in &part.patterns {
+            let own = |place: &usize| start.personal & (1 << place) != 0 && pattern[*place] != 0;
+            let differs = |place: usize| usize::from(pattern[place]) + 1 == self.shapes[place].levels;
+            let mut own = (0..self.shapes.len()).filter(own).peekable();
+            if own.peek().is_none() {
+                continue;
+            }
+            if own.all(differs) {
+                two += count;
+                truncated += count * self.truncation(part, pattern);
+            } else {
+                one += count;
+            }
+        }
+        one / truncated.max(1e-6 * two)
     }
 
     /// How much likelier a match than a chance pair is to disagree wherever this pattern has values and does.

@@ -103,6 +103,11 @@ pub struct Comparison {
     /// Whether full agreement in a rare value counts for more than in a common one.
     #[serde(default)]
     pub term_frequency: bool,
+    /// Whether the value is a person's own and lasts, as a birth date does; not what a household shares, as an address
+    /// is. An address has several people and a person several addresses: records cannot tell which of the two a
+    /// difference means, so the kind of column has to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
 }
 
 /// How far two values agree.

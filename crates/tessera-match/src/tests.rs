@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use crate::{Column, Index, ModelSpec, Table, cluster, evaluate, link, score, train};
 
+mod households;
+pub(crate) use households::households;
+
 type Person = [Option<String>; 4];
 
 fn person() -> impl Strategy<Value = Person> {
@@ -144,4 +147,16 @@ fn a_small_public_set_is_matched_without_configuration() {
     assert!(found.clusters.f1 > 0.95, "{:?}", found.clusters);
     let at_95 = found.at.iter().find(|(threshold, _)| (threshold - 0.95).abs() < 1e-9).unwrap().1;
     assert!(at_95.precision >= 0.95, "{at_95:?}");
+}
+
+/// Who lives together shares nearly everything but given name and birth date.
+#[test]
+fn a_household_is_not_one_person() {
+    let (table, truth) = households(160);
+    let spec = ModelSpec::infer(&table).unwrap();
+    let (model, scored) = link(&table, &spec, 1, &|_, _| ()).unwrap();
+    let found = evaluate(&table, spec.pairs, &scored, &cluster(&table, &model, &scored), &truth);
+    let at_95 = found.at.iter().find(|(threshold, _)| (threshold - 0.95).abs() < 1e-9).unwrap().1;
+    assert!(at_95.precision >= 0.95, "{at_95:?}");
+    assert!(found.clusters.f1 > 0.9, "{:?}", found.clusters);
 }

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use crate::compare::Frequent;
 use crate::error::MatchError;
 use crate::linker::{Counts, Linker};
-use crate::mixture::{Agreed, Chances, Counted, Random, Shape, Start, learn};
+use crate::mixture::{Agreed, Chances, Counted, Shape, Start, learn};
 use crate::model::Model;
-use crate::spec::{ModelSpec, Rule};
+use crate::spec::{Comparison, ModelSpec, Rule};
 use crate::table::Table;
 
 /// Pairs compared to learn from; of more a sample is taken.
@@ -51,7 +51,8 @@ pub(crate) fn learn_model(linker: &Linker<'_>, counts: &Counts, sampled: f64, se
         possible_pairs,
         sampled,
         blocked_by: blocked_by(spec),
-        random: Random::new(&shapes, &random),
+        personal: personal(spec),
+        present: present(&shapes, &random),
         strata: true,
         belief: BELIEF,
         shapes,
@@ -179,6 +180,19 @@ fn first_m(shape: &Shape, share: &[f64]) -> Vec<f64> {
     let sum: f64 = m.iter().sum();
     m.iter_mut().for_each(|chance| *chance /= sum);
     m
+}
+
+/// By comparison, the share of pairs drawn at random that have both values.
+fn present(shapes: &[Shape], random: &[Counted]) -> Vec<f64> {
+    let pairs: f64 = random.iter().map(|(_, count)| count).sum();
+    let with = |place| random.iter().filter(move |(pattern, _)| pattern[place] != 0).map(|(_, count)| count);
+    (0..shapes.len()).map(|place| with(place).sum::<f64>() / pairs.max(1.0)).collect()
+}
+
+/// The comparisons of what is a person's own.
+fn personal(spec: &ModelSpec) -> Agreed {
+    let bit = |(place, comparison): (usize, &Comparison)| Agreed::from(comparison.personal) << place;
+    spec.comparisons.iter().enumerate().map(bit).sum()
 }
 
 /// The sets of comparisons whose full agreement is enough for a rule. Who agrees in all of a value agrees in any part

@@ -30,7 +30,8 @@ fn classical() -> Start {
         possible_pairs: 4_000.0,
         sampled: 1.0,
         blocked_by: Vec::new(),
-        random: Random::new(&vec![Shape { levels: 3, full: 1..2 }; 3], &[]),
+        present: vec![1.0; 3],
+        personal: 0,
         strata: false,
         belief: 0.0,
     }

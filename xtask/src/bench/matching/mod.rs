@@ -15,6 +15,7 @@ use self::splink::{SETS, Set, Yard};
 use super::figures::Figures;
 use super::ingest::{build, machine};
 use super::validation;
+use crate::process;
 
 /// How much to measure.
 #[derive(Args)]
@@ -22,8 +23,12 @@ pub(crate) struct Arguments {
     /// One line of JSON per figure.
     #[arg(long)]
     json: bool,
-    /// Parts to measure: accuracy, speed, scaling, em, validation, spine.
-    #[arg(long, value_delimiter = ',', default_value = "accuracy,speed,scaling,em,validation,spine")]
+    /// Parts to measure: accuracy, speed, incremental, scaling, em, validation, spine.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "accuracy,speed,incremental,scaling,em,validation,spine"
+    )]
     parts: Vec<String>,
     /// Sets to measure accuracy on.
     #[arg(
@@ -52,7 +57,7 @@ pub(crate) struct Arguments {
     folder: PathBuf,
 }
 
-const PARTS: [&str; 6] = ["accuracy", "speed", "scaling", "em", "validation", "spine"];
+const PARTS: [&str; 7] = ["accuracy", "speed", "incremental", "scaling", "em", "validation", "spine"];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(part) = arguments.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
@@ -78,6 +83,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
             if wants("speed") {
                 bench.speed(&mut figures)?;
+            }
+            if wants("incremental") {
+                bench.incremental(&mut figures)?;
             }
             if wants("scaling") {
                 bench.scaling(&mut figures)?;
@@ -176,6 +184,15 @@ impl Bench<'_> {
             }
         }
         Ok(())
+    }
+
+    /// One new record against a million: an example of the engine, for the program has files only.
+    fn incremental(&self, figures: &mut Figures) -> Result<()> {
+        figures.say("\none new record, matched against a million");
+        let file = self.yard.people(1_000_000, 42)?.display().to_string();
+        let run = ["run", "--release", "--quiet", "-p", "tessera-match", "--example", "linkage", "--"];
+        let rest = [file.as_str(), "cluster", "unique_id", "@index"];
+        figures.take(&process::output(&mut process::cargo(&[run.as_slice(), &rest].concat()))?)
     }
 
     /// What a record costs as there are more of them.

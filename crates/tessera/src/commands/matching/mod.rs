@@ -88,7 +88,7 @@ pub(crate) struct Run {
     /// Where to write the pairs that are likely enough to be looked at.
     #[arg(long, value_name = "PAIRS.csv")]
     pairs: Option<PathBuf>,
-    /// Follow the model's exact rules and nothing else: no training, no probabilities.
+    /// Follow the model's exact rules, or those that fit the records, and learn nothing.
     #[arg(long)]
     exact_only: bool,
     /// A matcher of the server's workspace: compares its profiles, links them and fills the review queue.

@@ -9,7 +9,7 @@ use super::{Columns, How, failed};
 use crate::output::Failure;
 
 /// Equal records give equal models.
-const SEED: u64 = 42;
+pub(super) const SEED: u64 = 42;
 
 /// A model, trained or not.
 pub(super) enum Loaded {

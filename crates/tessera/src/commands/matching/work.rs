@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
 use tessera_match::{
-    Clusters, Model as Trained, ScoredPairs, Table, cluster, evaluate as judge, exact, score_with,
+    Clusters, Model as Trained, Rule, ScoredPairs, Table, cluster, evaluate as judge, exact, exact_rules,
+    link, score_with,
 };
 use tessera_store::{Clock as _, SystemClock};
 
 use super::files::{Records, bar};
-use super::model::Loaded;
+use super::model::{Loaded, SEED};
 use super::{Evaluate, Model, Run, Train, failed, picture};
 use crate::cli::Global;
 use crate::commands::print_json;
@@ -70,11 +71,22 @@ fn trained(global: &Global, loaded: Loaded, table: &Table) -> anyhow::Result<Tra
     model
 }
 
-fn scored(global: &Global, table: &Table, model: &Trained) -> anyhow::Result<ScoredPairs> {
+/// Compares every pair once, and learns from what it finds unless the model is trained.
+fn linked(global: &Global, table: &Table, loaded: Loaded) -> anyhow::Result<(Trained, ScoredPairs)> {
     let bar = bar(table.rows() as u64, "comparing", global.json);
-    let scored = score_with(table, model, &|done, _| bar.set_position(done)).map_err(failed);
+    let progress = |done, _| bar.set_position(done);
+    let linked = match loaded {
+        Loaded::Spec(spec) => link(table, &spec, SEED, &progress),
+        Loaded::Trained(model) => score_with(table, &model, &progress).map(|scored| (*model, scored)),
+    };
     bar.finish_and_clear();
-    scored
+    linked.map_err(failed)
+}
+
+/// The model's exact rules, or those that fit the records.
+fn rules(loaded: &Loaded, table: &Table) -> anyhow::Result<Vec<Rule>> {
+    let own = &loaded.spec().exact_rules;
+    if own.is_empty() { exact_rules(table).map_err(failed) } else { Ok(own.clone()) }
 }
 
 /// `tessera match model`.
@@ -156,21 +168,21 @@ pub(super) fn run(global: &Global, run: &Run) -> anyhow::Result<()> {
     let loaded = run.how.load(&run.columns, &records.table);
     going_on.finish_and_clear();
     let loaded = loaded?;
-    stages.end("look");
     let (scored, clusters, review) = if run.exact_only {
-        if loaded.spec().exact_rules.is_empty() {
-            let what = "the model has no exact rules";
+        let rules = rules(&loaded, &records.table)?;
+        stages.end("look");
+        if rules.is_empty() {
+            let what = "there are no exact rules";
             let hint = "leave --exact-only out, or name columns that identify a person under `exact_rules`";
             return Err(Failure::new("TES-X023", what, hint).into());
         }
-        let clusters = exact(&records.table, &loaded.spec().exact_rules).map_err(failed)?;
+        let clusters = exact(&records.table, &rules).map_err(failed)?;
         stages.end("exact");
         (ScoredPairs::default(), clusters, 1.0)
     } else {
-        let model = trained(global, loaded, &records.table)?;
-        stages.end("train");
-        let scored = scored(global, &records.table, &model)?;
-        stages.end("compare");
+        stages.end("look");
+        let (model, scored) = linked(global, &records.table, loaded)?;
+        stages.end("link");
         let clusters = cluster(&records.table, &model, &scored);
         stages.end("cluster");
         (scored, clusters, model.spec().thresholds.review)
@@ -294,12 +306,12 @@ pub(super) fn evaluate(global: &Global, evaluate: &Evaluate) -> anyhow::Result<(
     stages.end("read");
     let loaded = evaluate.on.load(global, &records.table)?;
     stages.end("look");
-    let by_rule = exact(&records.table, &loaded.spec().exact_rules).map_err(failed)?;
+    let rules = rules(&loaded, &records.table)?;
+    stages.end("rules");
+    let by_rule = exact(&records.table, &rules).map_err(failed)?;
     stages.end("exact");
-    let model = trained(global, loaded, &records.table)?;
-    stages.end("train");
-    let scored = scored(global, &records.table, &model)?;
-    stages.end("compare");
+    let (model, scored) = linked(global, &records.table, loaded)?;
+    stages.end("link");
     let clusters = cluster(&records.table, &model, &scored);
     stages.end("cluster");
     let pairs = model.spec().pairs;
