@@ -6,11 +6,19 @@
 
 mod ast;
 pub mod cases;
+mod check;
 mod definitions;
 mod engine;
 mod oracle;
+mod schema;
+mod text;
 
 pub use ast::*;
+pub use check::{
+    CONDITIONS_MAX, Cost, DEPTH_MAX, Finding, Known, LIST_MAX, STEPS_MAX, UNITS_MAX, Uses, check,
+};
 pub use definitions::Definitions;
 pub use engine::*;
 pub use oracle::{Happened, Oracle, Person, Subscribed};
+pub use schema::{audience_schema, computed_trait_schema};
+pub use text::{TEXT_BYTES_MAX, TextError};

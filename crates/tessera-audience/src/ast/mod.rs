@@ -5,7 +5,7 @@
 //! their accounts, their consents and subscriptions, their profile id, the other definitions, and `now`: not of the order
 //! or the time in which any of it arrived.
 //!
-//! Invariant: what does not depend on other definitions and on limits (see [`check`](crate)) cannot be wrong in a value
+//! Invariant: what does not depend on other definitions and on limits (see [`check`](crate::check())) cannot be wrong in a value
 //! of these types.
 
 mod number;
@@ -16,6 +16,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tree_or_text;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,9 @@ pub struct Audience {
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Who is a member.
+    /// Who is a member: a tree, or its text form.
+    #[serde(deserialize_with = "tree_or_text::condition")]
+    #[schemars(schema_with = "tree_or_text::condition_schema")]
     pub when: Condition,
 }
 
@@ -73,7 +76,9 @@ pub struct ComputedTrait {
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Its value. Without a value the trait is absent; several are a list.
+    /// Its value: a tree, or its text form. Without a value the trait is absent; several are a list.
+    #[serde(deserialize_with = "tree_or_text::operand")]
+    #[schemars(schema_with = "tree_or_text::operand_schema")]
     pub value: Operand,
 }
 

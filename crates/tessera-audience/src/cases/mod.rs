@@ -3,7 +3,7 @@
 //! Everything is chosen by a list of numbers, so that whoever has a source of them - a property test, a seeded generator, a
 //! fuzzer - has cases, and smaller numbers and shorter lists give simpler ones: shrinking the list shrinks the case.
 //! Values, names and times come from few, so that events meet conditions, and times lie on and beside the edges of
-//! windows.
+//! windows. Invariant: the definitions have no errors that [`check`](crate::check()) finds.
 
 mod choices;
 mod conditions;
