@@ -71,6 +71,6 @@ pub use seal::SealKey;
 pub use stewardship::{LinkOrder, NotAScore, ReviewOrder, Score, Selector, Strength, UndoId, Verdict};
 pub use survivorship::{OFFICE, Survivorship, SurvivorshipRule, SurvivorshipRules};
 pub use tessera_contact::{MailboxRules, Region};
-pub use time::{Birthday, Timestamp};
+pub use time::{Birthday, NotATime, Timestamp};
 pub use workspace::{Problem, Workspace};
 pub use workspace_rules::{Rules, SourceRules};

@@ -11,8 +11,27 @@ use serde::{Deserialize, Serialize};
 ///
 /// Invariant: between the years 1 and 9999, so it always has an RFC 3339 form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "i64", into = "i64")]
 pub struct Timestamp(i64);
+
+/// A number of milliseconds that is no time between the years 1 and 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a time lies between the years 1 and 9999")]
+pub struct NotATime;
+
+impl TryFrom<i64> for Timestamp {
+    type Error = NotATime;
+
+    fn try_from(millis: i64) -> Result<Self, NotATime> {
+        Self::in_range(millis).ok_or(NotATime)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> Self {
+        time.0
+    }
+}
 
 impl Timestamp {
     /// 0001-01-01T00:00:00Z.
@@ -157,6 +176,15 @@ mod tests {
         }
         assert!(Timestamp::parse("0001-01-01T00:00:00Z").is_some());
         assert_eq!(Timestamp::parse("9999-12-31T23:59:59Z"), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn what_is_stored_of_a_time_is_a_time() {
+        for time in [Timestamp::MIN, Timestamp::default(), Timestamp::MAX] {
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time);
+        }
+        assert!(serde_json::from_str::<Timestamp>("253402207201000").is_err());
     }
 
     #[test]

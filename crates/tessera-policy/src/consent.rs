@@ -82,10 +82,19 @@ impl TryFrom<Stored> for Consents {
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         let Stored { words, subscriptions, born_on, erased_at } = stored;
-        match words.is_sorted_by(|a, b| a.place(b).is_lt()) {
-            true => Ok(Self { words, subscriptions, born_on, erased_at }),
-            false => Err("what a person said of purposes stands out of order"),
+        if !words.is_sorted_by(|a, b| a.place(b).is_lt()) {
+            return Err("what a person said of purposes stands out of order");
         }
+        // Words that say the same stand side by side.
+        let is_said_before = |(at, word): (usize, &Word)| {
+            let before = words.iter().take(at).rev().take_while(|known| known.is_repeated_by(word));
+            word.about.is_nothing()
+                || before.into_iter().any(|known| !known.about.and(word.about).is_nothing())
+        };
+        if words.iter().enumerate().any(is_said_before) {
+            return Err("a person's words of purposes overlap");
+        }
+        Ok(Self { words, subscriptions, born_on, erased_at })
     }
 }
 
@@ -310,6 +319,19 @@ mod tests {
             words.rotate_left(at);
             let read = serde_json::from_value::<Consents>(json);
             prop_assert_eq!(read.is_ok(), at == 0);
+        }
+
+        #[test]
+        fn words_stored_twice_are_refused_as_damage(
+            records in proptest::collection::vec(record(), 1..12), longer in 1_u64..20,
+        ) {
+            let mut json = serde_json::to_value(all(&records)).unwrap();
+            let words = json["words"].as_array_mut().unwrap();
+            let mut again = words.last().unwrap().clone();
+            again["lasted"] = (again["lasted"].as_u64().unwrap() + longer).into();
+            words.push(again);
+            let refused = serde_json::from_value::<Consents>(json).unwrap_err().to_string();
+            prop_assert!(refused.contains("overlap"), "{}", refused);
         }
 
         #[test]
