@@ -3,8 +3,7 @@
 //! Not what a person is a member of: that follows from the states of all their fragments, and is never stored here. The
 //! caller applies each message once, and keeps one state for each basis of a fragment, so that a purpose sees the states
 //! of its own events alone. Invariants: slots stand in the order of their ids; the state follows from the set of events
-//! applied, whatever their order. How far back a feature keeps anything follows from its own latest event: `now` is never
-//! before it.
+//! applied, whatever their order. How far back anything is kept follows from the latest event: `now` is never before it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tessera_model::{MessageKey, Timestamp};
@@ -13,6 +12,9 @@ use super::compile::{Compiled, Touched};
 use super::event::EventView;
 use super::extract::Found;
 use super::feature::{Data, Feature, FeatureId};
+use super::span::floor;
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// The latest event that a feature holds anything of.
 pub(crate) type Mark = (i64, MessageKey);
@@ -41,14 +43,29 @@ impl FragmentState {
 
     /// Adds an event whose [`Compiled::touched`] is known.
     pub fn add(&mut self, compiled: &Compiled, event: &EventView<'_>, touched: &Touched) {
+        let day = self.latest_day();
         for (number, found) in touched.iter() {
             if let Some(feature) = compiled.feature(number) {
-                self.add_to(feature, event, found);
+                self.add_to(feature, event, found, day);
             }
+        }
+        self.sweep_from(compiled, day);
+    }
+
+    /// The UTC day of the latest event that it holds anything of.
+    fn latest_day(&self) -> i64 {
+        self.slots.iter().map(|slot| slot.mark.0).max().map_or(i64::MIN, |at| floor(at, DAY))
+    }
+
+    /// Sweeps when a day has begun since `day`: all features of a person forget together, once for each day of events.
+    fn sweep_from(&mut self, compiled: &Compiled, day: i64) {
+        let latest = self.latest_day();
+        if latest > day {
+            self.sweep(compiled, Timestamp::from_millis(latest));
         }
     }
 
-    fn add_to(&mut self, feature: &Feature, event: &EventView<'_>, found: Option<&Found>) {
+    fn add_to(&mut self, feature: &Feature, event: &EventView<'_>, found: Option<&Found>, day: i64) {
         let (at, span) = (event.counts_at(), &feature.span);
         if !span.admits(at) {
             return;
@@ -56,7 +73,7 @@ impl FragmentState {
         let bucket = span.bucket(at);
         let place = self.slots.binary_search_by_key(&feature.id, |slot| slot.id);
         if let Some(slot) = place.ok().and_then(|place| self.slots.get_mut(place)) {
-            let oldest = span.oldest(at.max(slot.mark.0));
+            let oldest = span.oldest(at.max(slot.mark.0).max(day));
             if bucket >= oldest && slot.data.add(at, bucket, found) {
                 if is_later(&(at, event.message), &slot.mark) {
                     slot.mark = (at, event.message.clone());
@@ -66,7 +83,8 @@ impl FragmentState {
             return;
         }
         let mut data = Data::new(&feature.kind);
-        if let (Err(place), true) = (place, data.add(at, bucket, found)) {
+        let is_late = at < day && bucket < span.oldest(day);
+        if let (Err(place), true) = (place, !is_late && data.add(at, bucket, found)) {
             data.settle(feature, bucket);
             self.slots.insert(place, Slot { id: feature.id, mark: (at, event.message.clone()), data });
         }
@@ -77,8 +95,8 @@ impl FragmentState {
         self.slots.retain(|slot| compiled.feature_of(slot.id).is_some());
     }
 
-    /// Forgets what no window at `now` or later can need: for those who sweep what stands idle. Every event that is
-    /// added forgets as much of the features that it touches.
+    /// Forgets what no window at `now` or later can need: for those who sweep what stands idle. The first event of a day
+    /// forgets as much.
     pub fn sweep(&mut self, compiled: &Compiled, now: Timestamp) {
         self.slots.retain_mut(|slot| {
             let Some((_, feature)) = compiled.feature_of(slot.id) else { return false };
@@ -103,10 +121,11 @@ impl FragmentState {
                 known.data.settle(feature, feature.span.oldest(known.mark.0));
             }
         }
+        self.sweep_from(compiled, i64::MIN);
     }
 
     /// Takes a feature as another state has it: a back-fill replaces what was kept of it.
-    pub fn replace(&mut self, id: FeatureId, other: &Self) {
+    pub fn replace(&mut self, compiled: &Compiled, id: FeatureId, other: &Self) {
         let place = self.slots.binary_search_by_key(&id, |slot| slot.id);
         match (place, other.slot(id)) {
             (Ok(place), Some(slot)) => {
@@ -116,6 +135,7 @@ impl FragmentState {
             (Ok(place), None) => drop(self.slots.remove(place)),
             (Err(_), None) => {}
         }
+        self.sweep_from(compiled, i64::MIN);
     }
 
     /// The features of which it holds anything.

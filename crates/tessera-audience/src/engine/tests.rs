@@ -137,11 +137,13 @@ proptest! {
         let mut filled = Streamed::new(&case.person, 1).stream(&few).states()[0].clone();
         let history = Streamed::new(&shuffled(&case.person, &[3, 1, 2]), 1).stream(&all).states()[0].clone();
         let new: Vec<FeatureId> = all.features().filter(|id| !few.features().any(|known| known == *id)).collect();
-        new.iter().for_each(|id| filled.replace(*id, &history));
+        new.iter().for_each(|id| filled.replace(&all, *id, &history));
         prop_assert_eq!(&filled, &whole.states()[0], "{}", last.name);
-        // And it goes again without a trace.
+        // And it goes again without a trace, but for how far the others have been swept.
         filled.forget_unasked(&few);
-        let before = Streamed::new(&case.person, 1).stream(&few);
+        filled.sweep(&few, case.nows[0]);
+        let mut before = Streamed::new(&case.person, 1).stream(&few);
+        before.sweep(&few, case.nows[0]);
         prop_assert_eq!(&filled, &before.states()[0]);
     }
 
