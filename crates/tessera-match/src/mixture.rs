@@ -384,7 +384,8 @@ impl Mixture {
         if start.strata {
             self.correct_u(start, first_u, &tallies);
         }
-        let expectation = Expectation::new(start, matches);
+        let shared_share = self.shared_share(start, parts);
+        let expectation = Expectation::new(start, matches, shared_share);
         for (part, tally) in parts.iter().zip(&tallies) {
             let stratum = self.learn_stratum(start, &expectation, part, tally);
             self.strata.insert(part.agreed, stratum);
@@ -462,8 +463,7 @@ impl Mixture {
         let by_chance = start.by_chance(&self.chances, part.agreed);
         let shared = start.is_shared(part.agreed, by_chance, pairs);
         let (matching, agreeing) = if shared {
-            let believed = self.believed_odds(part.agreed) * truncation;
-            let share = believed / (1.0 + believed);
+            let share = expectation.shared_share;
             (matches + start.belief * share, chance + start.belief * (1.0 - share))
         } else {
             let agreeing = (1.0 + chance) / (1.0 / by_chance.min(pairs).max(1e-9) + 1.0);
@@ -483,6 +483,19 @@ impl Mixture {
             })
             .collect();
         Stratum { odds, u, pairs, matches }
+    }
+
+    /// Of the pairs that share what a household shares, those that are matches.
+    fn shared_share(&self, start: &Start, parts: &[Part]) -> f64 {
+        let (mut pairs, mut matches) = (1.0, 0.5);
+        for part in parts {
+            let own: f64 = part.patterns.iter().map(|(_, count)| count).sum();
+            if start.is_shared(part.agreed, start.by_chance(&self.chances, part.agreed), own) {
+                pairs += own;
+                matches += part.patterns.iter().zip(&part.probability).map(|(c, p)| c.1 * p).sum::<f64>();
+            }
+        }
+        matches / pairs
     }
 
     /// The odds of a match when pairs that differ in all that is a person's own are of two people, and others of one.

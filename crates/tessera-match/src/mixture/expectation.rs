@@ -10,11 +10,13 @@ pub(super) struct Expectation {
     present: Vec<f64>,
     matches: f64,
     blocked_by: Vec<Agreed>,
+    /// Of the pairs that share what a household shares, those that are matches.
+    pub(super) shared_share: f64,
 }
 
 impl Expectation {
-    pub(super) fn new(start: &Start, matches: f64) -> Self {
-        Self { present: start.present.clone(), matches, blocked_by: start.blocked_by.clone() }
+    pub(super) fn new(start: &Start, matches: f64, shared_share: f64) -> Self {
+        Self { present: start.present.clone(), matches, blocked_by: start.blocked_by.clone(), shared_share }
     }
 
     /// How many of a stratum's pairs are matches, when so many seem to be.
