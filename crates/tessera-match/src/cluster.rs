@@ -61,7 +61,7 @@ impl Sets {
 
 /// The mean probability that all pairs between two clusters must have before they are joined; a pair that was not
 /// compared, or not kept, counts as none.
-const SUPPORT_MIN: f64 = 0.25;
+pub(crate) const SUPPORT_MIN: f64 = 0.25;
 
 /// Joins rows by `scored`'s pairs from the model's threshold `link` on, strongest first.
 #[must_use]

@@ -18,6 +18,9 @@ use crate::table::{ABSENT, Table, hash};
 /// The levels of a pair, by comparison.
 pub(crate) type Pattern = [u8; COMPARISONS_MAX];
 
+/// So few records are not worth the way to another thread.
+const FEW: usize = 4;
+
 /// Steps of frequency that full agreement is parted into.
 pub(crate) const STEPS: u8 = 10;
 
@@ -56,6 +59,8 @@ impl Kernel {
 /// A table with what comparing its rows needs.
 pub(crate) struct Prepared {
     columns: Vec<usize>,
+    /// Values whose forms are worked out, by slot.
+    values: Vec<usize>,
     /// Codes of the columns, row by row: one look at memory for a record.
     codes: Vec<u32>,
     forms: Vec<Forms>,
@@ -148,29 +153,49 @@ impl Comparer {
             .collect::<Result<Vec<usize>, _>>()?;
         let mut codes = vec![ABSENT; table.rows() * columns.len()];
         let sources: Vec<&[u32]> = columns.iter().map(|place| table.columns()[*place].codes()).collect();
-        if !columns.is_empty() {
-            codes.par_chunks_mut(columns.len()).enumerate().for_each(|(row, cells)| {
-                for (cell, source) in cells.iter_mut().zip(&sources) {
-                    *cell = source[row];
-                }
-            });
+        let fill = |(row, cells): (usize, &mut [u32])| {
+            for (cell, source) in cells.iter_mut().zip(&sources) {
+                *cell = source[row];
+            }
+        };
+        match columns.len() {
+            0 => {}
+            width if table.rows() < FEW => codes.chunks_mut(width).enumerate().for_each(fill),
+            width => codes.par_chunks_mut(width).enumerate().for_each(fill),
         }
         let column_of = |slot: usize| &table.columns()[columns[slot]];
-        let forms = (0..columns.len())
-            .into_par_iter()
-            .map(|slot| Forms::of(column_of(slot), self.needs[slot], &self.makers))
-            .collect();
-        let steps = (0..columns.len())
-            .into_par_iter()
-            .map(|slot| {
-                let Some(frequent) = self.frequent[slot].and_then(|place| frequent.get(place)) else {
-                    return Vec::new();
-                };
-                let codes = 0..u32::try_from(column_of(slot).counts().len()).unwrap_or(u32::MAX);
-                codes.map(|code| step_of(frequent, column_of(slot).text(code))).collect()
-            })
-            .collect();
-        Ok(Prepared { columns, codes, forms, steps })
+        let steps_of = |slot: usize| {
+            let Some(frequent) = self.frequent[slot].and_then(|place| frequent.get(place)) else {
+                return Vec::new();
+            };
+            let codes = 0..u32::try_from(column_of(slot).counts().len()).unwrap_or(u32::MAX);
+            codes.map(|code| step_of(frequent, column_of(slot).text(code))).collect()
+        };
+        let form = |slot: usize| (Forms::of(column_of(slot), self.needs[slot], &self.makers), steps_of(slot));
+        let (forms, steps) = match table.rows() {
+            few if few < FEW => (0..columns.len()).map(form).unzip(),
+            _ => (0..columns.len()).into_par_iter().map(form).unzip(),
+        };
+        let values = (0..columns.len()).map(|slot| column_of(slot).counts().len()).collect();
+        Ok(Prepared { columns, values, codes, forms, steps })
+    }
+
+    /// Makes the last row of `table` ready too.
+    pub(crate) fn prepare_last(&self, table: &Table, frequent: &[Frequent], prepared: &mut Prepared) {
+        let Some(row) = table.rows().checked_sub(1) else { return };
+        for (slot, place) in prepared.columns.iter().enumerate() {
+            let column = &table.columns()[*place];
+            prepared.codes.push(column.code(row));
+            let frequent = self.frequent[slot].and_then(|place| frequent.get(place));
+            for code in prepared.values[slot]..column.counts().len() {
+                let text = column.text(u32::try_from(code).unwrap_or(ABSENT));
+                prepared.forms[slot].push(text, self.needs[slot], &self.makers);
+                if let Some(frequent) = frequent {
+                    prepared.steps[slot].push(step_of(frequent, text));
+                }
+            }
+            prepared.values[slot] = column.counts().len();
+        }
     }
 
     /// The levels of a pair of rows.
@@ -232,6 +257,14 @@ pub(crate) struct Record<'a> {
 }
 
 impl Prepared {
+    /// Forgets which values a row has.
+    pub(crate) fn clear(&mut self, row: usize) {
+        let width = self.columns.len();
+        if let Some(cells) = self.codes.get_mut(row * width..(row + 1) * width) {
+            cells.fill(ABSENT);
+        }
+    }
+
     /// A row of the table that was prepared.
     pub(crate) fn record<'a>(&'a self, table: &'a Table, row: usize) -> Record<'a> {
         Record { table, prepared: self, row }

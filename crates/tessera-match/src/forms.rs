@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
 use rphonetic::{DaitchMokotoffSoundex, DaitchMokotoffSoundexBuilder, DoubleMetaphone};
 
 use crate::date::Date;
+use crate::linker::in_order;
 use crate::table::{Column, hash};
 use crate::text::words;
 
@@ -37,6 +37,25 @@ pub(crate) struct Forms {
 pub(crate) const SOUNDS: usize = 4;
 
 impl Forms {
+    /// Adds those of the column's newest value.
+    pub(crate) fn push(&mut self, text: &str, needs: Needs, makers: &Makers) {
+        if needs.dates {
+            self.dates.push(Date::parse(text));
+        }
+        if needs.numbers {
+            self.numbers.push(number(text));
+        }
+        if needs.places {
+            self.places.push(place(text));
+        }
+        if needs.sounds {
+            self.sounds.push(makers.sounds(text));
+        }
+        if needs.nicknames {
+            self.nicknames.push(makers.nicknames(text));
+        }
+    }
+
     /// The forms of all values of `column`.
     pub(crate) fn of(column: &Column, needs: Needs, makers: &Makers) -> Self {
         let codes = 0..u32::try_from(column.counts().len()).unwrap_or(u32::MAX);
@@ -45,7 +64,7 @@ impl Forms {
             dates: each(needs.dates).map(|code| Date::parse(column.text(code))).collect(),
             numbers: each(needs.numbers).map(|code| number(column.text(code))).collect(),
             places: each(needs.places).map(|code| place(column.text(code))).collect(),
-            sounds: each(needs.sounds).into_par_iter().map(|code| makers.sounds(column.text(code))).collect(),
+            sounds: in_order(each(needs.sounds), |code| makers.sounds(column.text(code))),
             nicknames: each(needs.nicknames).map(|code| makers.nicknames(column.text(code))).collect(),
         }
     }

@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::blocks::sorted_keys;
+use crate::cluster::SUPPORT_MIN;
 use crate::compare::{Comparer, Frequent, Prepared, Record};
 use crate::error::MatchError;
 use crate::keys::Keys;
 use crate::model::{Model, Weights};
 use crate::score::{EXACT, ScoredPair};
-use crate::spec::{Pairs, Rule};
+use crate::spec::{Pairs, Rule, Thresholds};
 use crate::table::{Column, Table};
+use crate::text::normalise;
 
 /// Records that can be searched for those like a new one.
 pub struct Index {
@@ -21,11 +23,13 @@ pub struct Index {
     weights: Weights,
     comparer: Comparer,
     frequent: Vec<Frequent>,
-    base: Part,
+    part: Part,
     blocks: Vec<Block>,
-    /// Records that came since, each a table of one row.
-    added: Vec<Part>,
-    removed: BTreeSet<u32>,
+    /// By row.
+    removed: Vec<bool>,
+    /// Rows that are in no block's base.
+    added: usize,
+    gone: usize,
 }
 
 /// The records are personal data.
@@ -35,7 +39,7 @@ impl fmt::Debug for Index {
     }
 }
 
-/// Records that were prepared together.
+/// Records and what comparing them needs.
 struct Part {
     table: Table,
     prepared: Prepared,
@@ -64,23 +68,39 @@ impl Index {
         let blocks = rules(&model)
             .map(|rule| Block::new(&table, rule, &comparer))
             .collect::<Result<Vec<Block>, MatchError>>()?;
-        let base = Part { prepared: comparer.prepare(&table, &frequent)?, table };
-        Ok(Self {
-            model,
-            weights,
-            comparer,
-            frequent,
-            base,
-            blocks,
-            added: Vec::new(),
-            removed: BTreeSet::new(),
-        })
+        let removed = vec![false; table.rows()];
+        let part = Part { prepared: comparer.prepare(&table, &frequent)?, table };
+        Ok(Self { model, weights, comparer, frequent, part, blocks, removed, added: 0, gone: 0 })
+    }
+
+    /// The model that it compares by.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model's specification, to change thresholds.
+    pub fn thresholds_mut(&mut self) -> &mut Thresholds {
+        &mut self.model.spec_mut().thresholds
     }
 
     /// Row numbers given so far, those of removed records among them.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.base.table.rows() + self.added.len()
+        self.part.table.rows()
+    }
+
+    /// Whether the record of `row` holds these values, normalised or not.
+    #[must_use]
+    pub fn holds(&self, row: usize, record: &[Option<&str>]) -> bool {
+        let columns = self.part.table.columns();
+        let mut text = String::new();
+        !self.is_removed(row)
+            && columns.len() == record.len()
+            && columns.iter().zip(record).all(|(column, value)| {
+                normalise(value.unwrap_or_default(), &mut text);
+                column.value(row).unwrap_or_default() == text
+            })
     }
 
     /// The records that may be the person of `record` - a value or nothing for each column of the table - from the
@@ -97,7 +117,7 @@ impl Index {
         let mut found: Vec<ScoredPair> = self
             .candidates(&part)?
             .into_iter()
-            .filter(|(row, _)| !self.removed.contains(row) && self.may_pair(source, *row))
+            .filter(|(row, _)| self.may_pair(source, *row))
             .filter_map(|(row, exact)| {
                 let pattern = self.comparer.compare(left, self.record(row));
                 let log_odds = self.weights.log_odds(&pattern);
@@ -107,6 +127,29 @@ impl Index {
             .collect();
         found.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.right.cmp(&b.right)));
         Ok(found)
+    }
+
+    /// Of the rows found for one record, those that are one person with it, as [`cluster`](crate::cluster) would have it
+    /// of them and the record alone: the likeliest first, and nobody whom the rest speaks against.
+    #[must_use]
+    pub fn together(&self, found: &[ScoredPair]) -> BTreeSet<u32> {
+        let link = self.model.spec().thresholds.link;
+        let most = self.model.spec().limits.cluster_rows_max as usize;
+        let mut one: Vec<ScoredPair> = Vec::new();
+        for pair in found.iter().filter(|pair| f64::from(pair.probability) >= link) {
+            let others: f64 = one.iter().map(|known| self.probability(known.right, pair.right)).sum();
+            let sum = others + f64::from(pair.probability);
+            let pairs = f64::from(u32::try_from(one.len() + 1).unwrap_or(u32::MAX));
+            if sum >= SUPPORT_MIN * pairs && one.len() + 1 < most {
+                one.push(*pair);
+            }
+        }
+        one.into_iter().map(|pair| pair.right).collect()
+    }
+
+    fn probability(&self, left: u32, right: u32) -> f64 {
+        let pattern = self.comparer.compare(self.record(left), self.record(right));
+        crate::model::probability(self.weights.log_odds(&pattern))
     }
 
     /// Adds a record and gives its row.
@@ -123,17 +166,55 @@ impl Index {
                 block.since.entry(key).or_default().push(number);
             }
         }
-        self.added.push(part);
+        self.part.table.push(record, source);
+        self.comparer.prepare_last(&self.part.table, &self.frequent, &mut self.part.prepared);
+        self.removed.push(false);
+        self.added += 1;
         Ok(row)
     }
 
     /// Takes a record away: it is found no more. Its row number is not given again.
     pub fn remove(&mut self, row: usize) {
-        self.removed.insert(u32::try_from(row).unwrap_or(u32::MAX));
+        if let Some(removed) = self.removed.get_mut(row).filter(|removed| !**removed) {
+            *removed = true;
+            self.gone += 1;
+            self.part.table.clear(row);
+            self.part.prepared.clear(row);
+        }
+    }
+
+    /// Whether so many records came or went that [`Index::renew`] is worth its time.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.added + self.gone > self.rows() / 4 + 1_000
+    }
+
+    /// Makes it anew without the records that were removed, and without a trace of them. Returns the row that each of the
+    /// others had.
+    ///
+    /// # Errors
+    ///
+    /// None that a working index has.
+    pub fn renew(&mut self) -> Result<Vec<usize>, MatchError> {
+        let table = &self.part.table;
+        let rows: Vec<usize> = (0..table.rows()).filter(|row| !self.is_removed(*row)).collect();
+        let columns = table.columns().iter().map(|column| {
+            let mut own = Column::new(column.name());
+            rows.iter().for_each(|row| own.push(column.value(*row)));
+            own
+        });
+        let sources = rows.iter().map(|row| table.source(*row)).collect();
+        let renewed = Table::new(columns.collect())?.with_sources(sources)?;
+        *self = Self::new(renewed, self.model.clone())?;
+        Ok(rows)
+    }
+
+    fn is_removed(&self, row: usize) -> bool {
+        self.removed.get(row) != Some(&false)
     }
 
     fn part(&self, record: &[Option<&str>], source: u16) -> Result<Part, MatchError> {
-        let columns = self.base.table.columns();
+        let columns = self.part.table.columns();
         if record.len() != columns.len() {
             return Err(MatchError::Ragged {
                 column: "the record".to_owned(),
@@ -152,24 +233,15 @@ impl Index {
     }
 
     fn record(&self, row: u32) -> Record<'_> {
-        let row = row as usize;
-        match row.checked_sub(self.base.table.rows()).and_then(|place| self.added.get(place)) {
-            Some(part) => part.prepared.record(&part.table, 0),
-            None => self.base.prepared.record(&self.base.table, row),
-        }
-    }
-
-    fn source(&self, row: u32) -> u16 {
-        let row = row as usize;
-        let added = row.checked_sub(self.base.table.rows()).and_then(|place| self.added.get(place));
-        added.map_or_else(|| self.base.table.source(row), |part| part.table.source(0))
+        self.part.prepared.record(&self.part.table, row as usize)
     }
 
     fn may_pair(&self, source: u16, row: u32) -> bool {
+        let other = || self.part.table.source(row as usize);
         match self.model.spec().pairs {
             Pairs::Any => true,
-            Pairs::AcrossSources => self.source(row) != source,
-            Pairs::WithinSource => self.source(row) == source,
+            Pairs::AcrossSources => other() != source,
+            Pairs::WithinSource => other() == source,
         }
     }
 
@@ -179,15 +251,17 @@ impl Index {
         let mut candidates = BTreeMap::new();
         if spec.blocking.is_empty() {
             candidates.extend((0..u32::try_from(self.rows()).unwrap_or(u32::MAX)).map(|row| (row, false)));
+            candidates.retain(|row, _| !self.is_removed(*row as usize));
         }
         for (number, (rule, block)) in rules(&self.model).zip(&self.blocks).enumerate() {
             let exact = number >= spec.blocking.len();
             for key in keys(&part.table, rule, &self.comparer)? {
                 let (rows, since) = block.get(key);
-                let there = rows.iter().chain(since).filter(|row| !self.removed.contains(row));
+                let there: Vec<u32> =
+                    rows.iter().chain(since).copied().filter(|row| !self.is_removed(*row as usize)).collect();
                 // With the record itself, as it would count in a table.
-                if rows.len() + since.len() < spec.limits.block_rows_max as usize {
-                    there.for_each(|row| *candidates.entry(*row).or_insert(false) |= exact);
+                if there.len() < spec.limits.block_rows_max as usize {
+                    there.into_iter().for_each(|row| *candidates.entry(row).or_insert(false) |= exact);
                 }
             }
         }

@@ -6,12 +6,11 @@ use crate::compare::local_part;
 use crate::date::Date;
 use crate::error::MatchError;
 use crate::forms::{Makers, sorted_words};
+use crate::linker::in_order;
 use crate::similarity::items;
 use crate::spec::{Expression, Form, Rule};
 use crate::table::{ABSENT, Column, Table, hash};
 use crate::text::words;
-
-use rayon::prelude::*;
 
 /// Keys of one record in one rule; what goes beyond is left out.
 const KEYS_MAX: usize = 8;
@@ -40,7 +39,7 @@ impl ByCode {
         let each: Vec<Vec<u64>> = if form == Form::Whole {
             return Self::whole(column);
         } else {
-            codes.into_par_iter().map(|code| keys_of(column.text(code), form, makers)).collect()
+            in_order(codes, |code| keys_of(column.text(code), form, makers))
         };
         let mut starts = vec![0, 0];
         let mut keys = Vec::new();
@@ -53,8 +52,7 @@ impl ByCode {
 
     fn whole(column: &Column) -> Self {
         let codes = 0..u32::try_from(column.counts().len()).unwrap_or(u32::MAX);
-        let keys: Vec<u64> =
-            codes.clone().into_par_iter().skip(1).map(|code| hash(column.text(code))).collect();
+        let keys: Vec<u64> = in_order(1..codes.end, |code| hash(column.text(code)));
         let starts = std::iter::once(0).chain(codes).collect();
         Self { starts, keys }
     }

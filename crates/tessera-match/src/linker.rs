@@ -1,6 +1,7 @@
 //! What training and scoring share: a table made ready, and the patterns of its pairs.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -15,6 +16,17 @@ use crate::table::Table;
 
 /// Rows that one task works on.
 const CHUNK: u32 = 4_096;
+
+/// Fewer are not worth the way to another thread: a record by itself would wait for those that work on runs.
+const PARALLEL_MIN: u32 = 256;
+
+/// `each` of a range, in order.
+pub(crate) fn in_order<T: Send>(range: Range<u32>, each: impl Fn(u32) -> T + Sync + Send) -> Vec<T> {
+    match range.end.saturating_sub(range.start) {
+        few if few < PARALLEL_MIN => range.map(each).collect(),
+        _ => range.into_par_iter().map(each).collect(),
+    }
+}
 
 /// A table ready to be compared by one specification.
 pub(crate) struct Linker<'a> {

@@ -7,6 +7,7 @@ use crate::compare::{Comparer, Frequent, Pattern};
 use crate::error::MatchError;
 use crate::mixture::{Agreed, Chances, Mixture, Shape, Stratum, Tie, agreed};
 use crate::spec::ModelSpec;
+use crate::table::Table;
 
 /// The format of a stored model.
 const FORMAT: u32 = 1;
@@ -108,6 +109,28 @@ impl Model {
     #[must_use]
     pub fn rounds(&self) -> u32 {
         self.rounds
+    }
+
+    /// The same without the hashes of frequent values: what is left says nothing of what any record holds.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        self.learned.iter_mut().for_each(|comparison| comparison.frequent.clear());
+        self
+    }
+
+    /// The same, with how frequent values are counted anew in `table`.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not fit the table.
+    pub fn with_values_of(mut self, table: &Table) -> Result<Self, MatchError> {
+        self.spec.validate(table)?;
+        Weights::new(&self)?;
+        let frequent = Comparer::new(&self.spec.comparisons).frequent(table)?;
+        for (comparison, frequent) in self.learned.iter_mut().zip(frequent) {
+            comparison.frequent = frequent;
+        }
+        Ok(self)
     }
 
     pub(crate) fn frequent(&self) -> Vec<Frequent> {

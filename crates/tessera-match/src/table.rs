@@ -94,6 +94,16 @@ impl Column {
         self.codes.push(code);
     }
 
+    /// Takes the value of a row away.
+    fn clear(&mut self, row: usize) {
+        let Some(code) = self.codes.get_mut(row).map(|code| std::mem::replace(code, ABSENT)) else { return };
+        for (code, step) in [(code, -1), (ABSENT, 1)] {
+            if let Some(count) = self.counts.get_mut(code as usize) {
+                *count = count.saturating_add_signed(step);
+            }
+        }
+    }
+
     /// The code of `value`, which need not be in a row.
     pub(crate) fn intern(&mut self, value: &str) -> u32 {
         normalise(value, &mut self.scratch);
@@ -223,6 +233,23 @@ impl Table {
     #[must_use]
     pub fn has_sources(&self) -> bool {
         self.sources.iter().any(|source| Some(source) != self.sources.first())
+    }
+
+    /// Adds a row: a value or nothing for each column.
+    pub(crate) fn push(&mut self, record: &[Option<&str>], source: u16) {
+        for (column, value) in self.columns.iter_mut().zip(record) {
+            column.push(*value);
+        }
+        if source != 0 || !self.sources.is_empty() {
+            self.sources.resize(self.rows, 0);
+            self.sources.push(source);
+        }
+        self.rows += 1;
+    }
+
+    /// Takes all values of a row away.
+    pub(crate) fn clear(&mut self, row: usize) {
+        self.columns.iter_mut().for_each(|column| column.clear(row));
     }
 
     pub(crate) fn position(&self, name: &str, place: &str) -> Result<usize, MatchError> {

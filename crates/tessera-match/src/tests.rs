@@ -84,6 +84,58 @@ proptest! {
     }
 
     #[test]
+    fn an_index_that_records_came_and_went_in_is_the_index_of_those_left(
+        people in prop::collection::vec(person(), 14..30),
+        gone in prop::collection::btree_set(0_usize..14, 0..9),
+    ) {
+        let all = table(&people);
+        let model = train(&all, &spec(&all), 7).unwrap();
+        let mut index = Index::new(table(&people[..7]), model.clone()).unwrap();
+        for person in &people[7..] {
+            let values: Vec<Option<&str>> = person.iter().map(Option::as_deref).collect();
+            index.insert(&values, 0).unwrap();
+        }
+        gone.iter().for_each(|row| index.remove(*row));
+        let left: Vec<Person> =
+            people.iter().enumerate().filter(|(row, _)| !gone.contains(row)).map(|(_, person)| person.clone()).collect();
+        let fresh = Index::new(table(&left), model).unwrap();
+        let old_rows: Vec<usize> = (0..people.len()).filter(|row| !gone.contains(row)).collect();
+        let find = |index: &Index, person: &Person| {
+            let record: Vec<Option<&str>> = person.iter().map(Option::as_deref).collect();
+            let mut found: Vec<(u32, f32)> =
+                index.matches(&record, 0).unwrap().iter().map(|pair| (pair.right, pair.weight)).collect();
+            found.sort_by_key(|(row, _)| *row);
+            found
+        };
+        let expected: Vec<Vec<(u32, f32)>> = people.iter().map(|person| find(&fresh, person)).collect();
+        for (person, expected) in people.iter().zip(&expected) {
+            let there: Vec<(u32, f32)> = expected
+                .iter()
+                .map(|(row, weight)| (u32::try_from(old_rows[*row as usize]).unwrap(), *weight))
+                .collect();
+            prop_assert_eq!(find(&index, person), there);
+        }
+        for (row, person) in people.iter().enumerate() {
+            let values: Vec<Option<&str>> = person.iter().map(Option::as_deref).collect();
+            prop_assert_eq!(index.holds(row, &values), !gone.contains(&row));
+        }
+        prop_assert_eq!(index.renew().unwrap(), old_rows);
+        for (person, expected) in people.iter().zip(expected) {
+            prop_assert_eq!(find(&index, person), expected);
+        }
+    }
+
+    #[test]
+    fn a_model_without_values_is_the_model_again_with_those_of_its_records(people in prop::collection::vec(person(), 12..40)) {
+        let table = table(&people);
+        let model = train(&table, &spec(&table), 7).unwrap();
+        let bare = model.clone().without_values();
+        let text = serde_json::to_string(&bare).unwrap();
+        prop_assert!(!text.contains("frequent\":"), "{text}");
+        prop_assert_eq!(bare.with_values_of(&table).unwrap(), model);
+    }
+
+    #[test]
     fn threads_do_not_show_and_a_stored_model_scores_the_same(people in prop::collection::vec(person(), 12..40)) {
         let table = table(&people);
         let spec = spec(&table);

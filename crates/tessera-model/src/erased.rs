@@ -216,6 +216,7 @@ impl Operation {
             | Self::PutRequest { .. }
             | Self::PutAlert { .. }
             | Self::PutAudit { .. }
+            | Self::PutModel { .. }
             | Self::CloseReject { .. } => None,
         }
     }

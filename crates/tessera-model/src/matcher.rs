@@ -31,6 +31,10 @@ pub struct MatcherDocument {
     /// From this probability on a person is asked.
     #[serde(default = "review")]
     pub review: f64,
+    /// Whether each profile is compared as soon as it comes or changes, besides runs over everybody. Takes memory: everybody's
+    /// compared values.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 const fn link() -> f64 {

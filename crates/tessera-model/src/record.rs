@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
-    ConsentStatus, Document, Entrance, Expression, FragmentId, LinkOrder, PurposeName, RejectCode,
-    ReviewOrder, Selector, SourceName, StoredAccount, Timestamp, UndoId, Verdict,
+    ConsentStatus, Document, Entrance, Expression, FragmentId, LinkOrder, MatcherName, PurposeName,
+    RejectCode, ReviewOrder, Selector, SourceName, StoredAccount, Timestamp, UndoId, Verdict,
 };
 
 const VERSION: u8 = 1;
@@ -120,6 +120,13 @@ pub enum Operation {
     PutAudit {
         /// The audit.
         audit: serde_json::Value,
+    },
+    /// What a matcher has learned. It names nobody and holds no value of anybody.
+    PutModel {
+        /// Which matcher.
+        matcher: MatcherName,
+        /// What it has learned, and from which columns.
+        model: serde_json::Value,
     },
     /// These fragments leave the profile that they share with the rest of it.
     Split {

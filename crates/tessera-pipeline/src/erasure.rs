@@ -221,6 +221,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Review
         | Table::Contract
         | Table::Group
-        | Table::Quality => false,
+        | Table::Quality
+        | Table::Matcher => false,
     })
 }

@@ -79,8 +79,9 @@ pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, reci
 pub use item::{Item, Parsed};
 pub use line::NOT_SENT;
 pub use matching::{
-    ComparedPair, ExplainError, MatchQuestion, MatcherStatus, Matchers, Matching, Order, RunGoesOn,
-    RunProgress, RunReport, Touched, model_problem,
+    Candidate, ComparedPair, Description, ExplainError, FindError, MatchQuestion, MatcherEffect,
+    MatcherStatus, Matchers, Matching, MatchingLoad, Order, PairFate, RunGoesOn, RunProgress, RunReport,
+    SamplePair, Touched, model_problem,
 };
 pub use metrics::{PipelineMetrics, Stage};
 pub use notice::Notice;

@@ -61,6 +61,7 @@ impl Application<'_> {
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
             | Operation::PutAudit { .. }
+            | Operation::PutModel { .. }
             | Operation::PutReviews { .. }
             | Operation::PutAlert { .. } => {}
         }

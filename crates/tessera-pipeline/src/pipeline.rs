@@ -14,7 +14,7 @@ use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 use crate::apply::{Application, Settings};
 use crate::contracts;
 use crate::groups::{self, Before};
-use crate::matching::{Compared, Touched};
+use crate::matching::{Compared, Touched, model_key};
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
 use crate::rows;
@@ -327,6 +327,10 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             Operation::PutAudit { audit } => {
                 let rows = rows::put_audit(store.as_ref(), item.position.0, audit)?;
                 self.commit(View::default(), rows, item.next)
+            }
+            Operation::PutModel { matcher, model } => {
+                let row = rows::put(store.as_ref(), model_key(matcher), Some(model))?;
+                self.commit(View::default(), vec![row], item.next)
             }
             Operation::Split { .. }
             | Operation::Link { .. }

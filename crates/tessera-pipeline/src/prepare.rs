@@ -77,6 +77,7 @@ pub(crate) fn prepare(
         | Operation::PutRequest { .. }
         | Operation::PutAlert { .. }
         | Operation::PutAudit { .. }
+        | Operation::PutModel { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     };
@@ -105,6 +106,7 @@ fn named(operation: &Operation) -> Vec<FragmentId> {
         | Operation::PutRequest { .. }
         | Operation::PutAlert { .. }
         | Operation::PutAudit { .. }
+        | Operation::PutModel { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     }

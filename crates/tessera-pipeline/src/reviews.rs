@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tessera_model::{FragmentId, ReviewOrder, Score, Selector, Timestamp, Verdict};
+use tessera_profile::Cluster;
 use tessera_store::{Change, Key, Store, Table};
 
 use crate::replay::for_each_row;
@@ -167,6 +168,30 @@ pub(crate) fn ask(
         changes.push(rows::put(store, id.key(), Some(&row))?);
     }
     Ok(changes)
+}
+
+/// Most identifiers of two profiles that are looked through for a question between any two of them.
+const QUESTIONS_MAX: usize = 256;
+
+/// Whether two profiles were asked about already: under their ids, with the same score or judged since, or under others
+/// of their identifiers.
+pub(crate) fn is_asked(
+    store: &impl Store,
+    (one, a): (&Cluster, FragmentId),
+    (other, b): (&Cluster, FragmentId),
+    score: Option<Score>,
+) -> Result<bool, PipelineError> {
+    if let Some(row) = load_review(store, ReviewId::of(a, b))? {
+        return Ok(!row.decisions.is_empty() || row.score == score);
+    }
+    let ids = |cluster: &Cluster, id: FragmentId| -> Vec<FragmentId> {
+        let nodes = cluster.find(id).into_iter().flat_map(|node| cluster.graph().component(node));
+        nodes.filter_map(|node| Some(cluster.graph().nodes().get(node)?.id)).collect()
+    };
+    let (left, right) = (ids(one, a), ids(other, b));
+    let pairs = left.iter().flat_map(|one| right.iter().map(|other| ReviewId::of(*one, *other).key()));
+    let keys: Vec<Key> = pairs.take(QUESTIONS_MAX).collect();
+    Ok(store.load(&keys)?.iter().any(Option::is_some))
 }
 
 /// Whether there is nothing to ask: somebody is not there, they are one profile, or a steward has said that they are

@@ -20,6 +20,7 @@ use tessera_profile::{Basis, Cluster, Held, Row};
 use tessera_store::{Key, Store, Table};
 
 use crate::PipelineError;
+use crate::matching::{MatcherWhatIf, changed};
 use crate::orders::{is_kept, kept_purposes};
 use crate::resolving::{identity_version, resolved};
 use crate::simulation::Simulation;
@@ -72,6 +73,7 @@ impl WhatIf<'_> {
             for (_, value) in &page {
                 let Row::Cluster(cluster) = Row::decode(value)? else { continue };
                 walk.identity(&cluster);
+                walk.matchers.iter_mut().for_each(|matcher| matcher.read(&cluster));
                 for nodes in cluster.graph().components() {
                     if let Some(node) = nodes.first() {
                         walk.profile(&cluster, *node);
@@ -84,7 +86,14 @@ impl WhatIf<'_> {
             }
         }
         let labels = BothLabels::new(self.old, self.new);
-        let Walk { receivers, mut simulation, .. } = walk;
+        let Walk { receivers, mut simulation, matchers, .. } = walk;
+        for matcher in matchers {
+            let (name, effect) = matcher.finish(store);
+            simulation.matchers.insert(name, effect);
+            if progress(walked).is_break() {
+                return Ok(None);
+            }
+        }
         for receiver in receivers {
             let queue = Queue::new(receiver, (self.old, self.new), &labels, self.at);
             let Some(effect) = simulation.destinations.get_mut(receiver.name) else { continue };
@@ -137,6 +146,7 @@ struct Walk<'a> {
     is_regrouping: bool,
     pairs: Vec<Pair<'a>>,
     receivers: Vec<Receiver<'a>>,
+    matchers: Vec<MatcherWhatIf<'a>>,
     simulation: Simulation,
 }
 
@@ -150,7 +160,8 @@ impl<'a> Walk<'a> {
             receivers.iter().map(|receiver| receiver.name),
         );
         let is_regrouping = identity_version(what.old) != identity_version(what.new);
-        Self { what, is_regrouping, pairs, receivers, simulation }
+        let matchers = changed(what.old, what.new, what.at);
+        Self { what, is_regrouping, pairs, receivers, matchers, simulation }
     }
 
     /// Looks at what other identity rules make of a cluster. Those in force may not have come to it yet.

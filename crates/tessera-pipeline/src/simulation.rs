@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tessera_model::{DestinationName, PurposeName, Timestamp};
+use tessera_model::{DestinationName, MatcherName, PurposeName, Timestamp};
 use tessera_policy::Denial;
 use tessera_profile::HeldKind;
 
+use crate::matching::MatcherEffect;
 use crate::regroup::Regrouping;
 
 /// Most traits, and fields of one destination, that are told apart; the others are counted together.
@@ -70,7 +71,7 @@ pub struct DestinationEffect {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Simulation {
     /// The moment that it is about.
     #[serde(serialize_with = "Timestamp::serialize_rfc3339")]
@@ -101,6 +102,8 @@ pub struct Simulation {
     pub identity: Regrouping,
     /// Destinations, by name.
     pub destinations: BTreeMap<DestinationName, DestinationEffect>,
+    /// Matchers that change, by name: what their next run would find.
+    pub matchers: BTreeMap<MatcherName, MatcherEffect>,
 }
 
 /// The entry of a name, or that of the others: when there are too many, or when it is none that a developer would give
@@ -138,6 +141,7 @@ impl Simulation {
             memberships: ValueEffect::default(),
             identity: Regrouping::default(),
             destinations: destinations.map(|name| (name.clone(), DestinationEffect::default())).collect(),
+            matchers: BTreeMap::new(),
         }
     }
 
@@ -157,6 +161,7 @@ impl Simulation {
     pub fn is_without_effect(&self) -> bool {
         let is_same = |pair: &BeforeAfter| pair.before == pair.after;
         self.identity.is_without_effect()
+            && self.matchers.values().all(MatcherEffect::is_without_effect)
             && self.values.removed == 0
             && self.values.kept_after_all == 0
             && self.purposes.values().all(|one| {

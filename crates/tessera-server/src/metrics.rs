@@ -16,7 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tessera_pipeline::{PipelineMetrics, Stage, load_audits};
+use tessera_pipeline::{MatchingLoad, PipelineMetrics, Stage, load_audits};
 use tessera_store::{Log, Store};
 
 use crate::api::totals::TotalsAnswer;
@@ -80,6 +80,10 @@ metrics! {
     ContractViolations Counter "tessera_contract_violations" "Violations of tracking plans, by plan"
     ContractAlerts Gauge "tessera_contract_open_alerts" "Alerts of tracking plans that nobody has seen to"
     QualityScore Gauge "tessera_quality_score" "Score of the last audit of the data's quality, of 100; of everything and by source"
+    MatchCompared Counter "tessera_match_compared_profiles" "Profiles that live matchers compared as they came or changed, since the server started"
+    MatchSeconds Counter "tessera_match_compare_seconds" "Time that live matchers took for that"
+    MatchWaiting Gauge "tessera_match_waiting_profiles" "Profiles that wait for the matchers"
+    MatchBehind Gauge "tessera_match_behind_seconds" "For how long profiles have always been waiting for the matchers; 0: none waits"
     LiveWatchers Gauge "tessera_live_watchers" "Readers of the live stream"
 }
 
@@ -264,6 +268,7 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
         single.map(|(metric, value)| Sample { metric, values: vec![(Vec::new(), Value::Whole(value))] }),
     );
     samples.push(quality(parts.store.as_ref()));
+    samples.extend(matching(parts.matching.load(parts.clock.now())));
     samples.push(labelled(Metric::StateRejected, "code", &totals.rejected));
     samples.push(labelled(Metric::StateDenied, "reason", &totals.denied));
     samples.push(labelled(Metric::StateRefusedEdges, "reason", &totals.refused_edges));
@@ -301,6 +306,16 @@ fn quality(store: &impl Store) -> Sample {
         std::iter::once(whole(audit.score, vec![("source", "all".to_owned())])).chain(each)
     });
     Sample { metric: Metric::QualityScore, values: values.flatten().collect() }
+}
+
+fn matching(load: MatchingLoad) -> [Sample; 4] {
+    let sample = |metric, value| Sample { metric, values: vec![(Vec::new(), value)] };
+    [
+        sample(Metric::MatchCompared, Value::Whole(load.compared)),
+        sample(Metric::MatchSeconds, Value::Seconds(Duration::from_nanos(load.nanos).as_secs_f64())),
+        sample(Metric::MatchWaiting, Value::Whole(load.waiting)),
+        sample(Metric::MatchBehind, Value::Seconds(Duration::from_millis(load.behind_millis).as_secs_f64())),
+    ]
 }
 
 fn labelled(metric: Metric, label: &'static str, counts: &BTreeMap<String, u64>) -> Sample {

@@ -59,6 +59,7 @@ use crate::{access, api, ingest, system};
         api::matchers::run,
         api::matchers::cancel,
         api::matchers::explain,
+        api::find::find,
         api::totals::show,
         api::validate::validate,
         api::evidence::list,

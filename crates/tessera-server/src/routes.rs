@@ -11,8 +11,8 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, breach, consents, destinations, drp, erasures, evidence, groups, live, matchers, merge, opendsr,
-    plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews,
+    alerts, breach, consents, destinations, drp, erasures, evidence, find, groups, live, matchers, merge,
+    opendsr, plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews,
     shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
@@ -162,13 +162,14 @@ fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
 }
 
 fn matchers<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
-    use Action::{ReadWorkspace, RunMatchers};
+    use Action::{FindPerson, ReadWorkspace, RunMatchers};
     use Need::Action as May;
     table
         .get("/api/v1/match", May(ReadWorkspace), matchers::list::<L, S>)
         .post("/api/v1/match/{name}/run", May(RunMatchers), matchers::run::<L, S>)
         .delete("/api/v1/match/{name}/run", May(RunMatchers), matchers::cancel::<L, S>)
         .get("/api/v1/match/{name}/explain", May(RunMatchers), matchers::explain::<L, S>)
+        .post("/api/v1/match/{name}/find", May(FindPerson), find::find::<L, S>)
 }
 
 fn rights<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

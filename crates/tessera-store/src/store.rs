@@ -41,6 +41,8 @@ pub enum Table {
     Group = 13,
     /// Audits of the data's quality.
     Quality = 14,
+    /// What matchers have learned.
+    Matcher = 16,
 }
 
 impl Table {
@@ -60,6 +62,7 @@ impl Table {
         Self::Contract,
         Self::Group,
         Self::Quality,
+        Self::Matcher,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
     pub const STATE: [Self; 12] = [
@@ -75,6 +78,7 @@ impl Table {
         Self::Contract,
         Self::Group,
         Self::Quality,
+        Self::Matcher,
     ];
 }
 

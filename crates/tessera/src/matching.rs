@@ -11,8 +11,10 @@ use tessera_store::{Log, Store};
 
 use crate::governance::{Subjects, order};
 
-/// How much the thread, and those that it starts, yield to others: as much as may be.
-const NICE: i32 = 19;
+/// How much the thread yields to others: events come first, but who comes is to be compared soon.
+const NICE: i32 = 5;
+/// How much those yield that runs and training are spread over: as much as may be.
+const NICE_OF_RUNS: i32 = 19;
 const TICK: Duration = Duration::from_millis(20);
 
 /// How long the end of the server waits for what the thread is about; training cannot be broken off.
@@ -42,16 +44,24 @@ pub(crate) fn start<L: Log, S: Store>(
             order(&lent, &progress, clock.as_ref(), operation)
         }),
     };
+    let runs = rayon::ThreadPoolBuilder::new().start_handler(|_| yield_to_others(NICE_OF_RUNS));
+    if let Err(error) = runs.build_global() {
+        tracing::debug!("runs of matchers do not yield to others: {error}");
+    }
     let matching = Arc::clone(matching);
     let work = move || {
-        // On Linux this concerns the thread alone, and those that it starts. Events come first: comparing can wait.
-        if let Err(error) = rustix::process::nice(NICE) {
-            tracing::debug!("matching does not yield to others: {error}");
-        }
+        yield_to_others(NICE);
         matchers.run(&matching);
     };
     let handle = std::thread::Builder::new().name("tessera-match".to_owned()).spawn(work);
     Ok(Thread { handle: handle.context("cannot start a thread")?, appender })
+}
+
+/// On Linux this concerns the calling thread alone.
+fn yield_to_others(nice: i32) {
+    if let Err(error) = rustix::process::nice(nice) {
+        tracing::debug!("a thread of matching does not yield to others: {error}");
+    }
 }
 
 /// Ends the thread. Its appender goes at once, for the runner waits for that; what it would order is found again.

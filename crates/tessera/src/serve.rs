@@ -51,10 +51,9 @@ pub(crate) fn run(
     let store = Arc::new(data.open_store(settings)?);
     check_agreement(&log, &store)?;
     let evidence = governance::open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
-    let mut pipeline = caught_up(&data, settings, &log, &store, &clock)?;
-    let notices = watch(&mut pipeline);
     let matching = Arc::new(Matching::default());
-    pipeline.follow(matching.touched());
+    let mut pipeline = caught_up(&data, settings, (&log, &store, &clock), &matching)?;
+    let notices = watch(&mut pipeline);
     let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
     let in_flight_bytes_max = settings.server.in_flight_mib_max * 1024 * 1024;
     let options = AppenderOptions { in_flight_bytes_max, ..AppenderOptions::default() };
@@ -145,14 +144,15 @@ fn end(retention: JoinHandle<()>, store: &EmbeddedStore) -> anyhow::Result<()> {
 fn caught_up(
     data: &DataDir,
     settings: &Settings,
-    log: &Arc<SegmentLog>,
-    store: &Arc<EmbeddedStore>,
-    clock: &Arc<dyn Clock>,
+    (log, store, clock): (&Arc<SegmentLog>, &Arc<EmbeddedStore>, &Arc<dyn Clock>),
+    matching: &Matching,
 ) -> anyhow::Result<Pipeline<SegmentLog, EmbeddedStore>> {
     let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
     let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
     let mut pipeline =
         Pipeline::open(Arc::clone(log), Arc::clone(store), data.key.clone(), Arc::clone(clock), options)?;
+    // Before it catches up: who changed and was not compared any more before a crash is compared now.
+    pipeline.follow(matching.touched());
     let behind = log.bounds().end.0.saturating_sub(pipeline.position().0);
     if behind > 0 {
         tracing::info!(bytes = behind, "catching up with the log");

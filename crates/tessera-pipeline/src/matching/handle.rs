@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use serde::Serialize;
 use tessera_match::Model;
 use tessera_model::{MatcherName, Timestamp};
 
 use super::Touched;
+use super::everybody::Everybody;
+
+/// How often, and for how long each time, somebody who asks waits for a matcher that reads.
+const LOOKS: u32 = 50;
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Where a matcher stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -18,6 +23,10 @@ pub struct MatcherStatus {
     pub is_ready: bool,
     /// Why not, if it does not.
     pub why: Option<String>,
+    /// Whether it compares each profile as it comes or changes.
+    pub is_live: bool,
+    /// Profiles compared so, since the server was started.
+    pub compared: u64,
     /// Profiles that it knows.
     pub profiles: u64,
     /// Pairs that became one profile since the server was started.
@@ -64,6 +73,19 @@ pub struct RunReport {
     pub broke_off: Option<String>,
 }
 
+/// What the live matchers of a server have to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MatchingLoad {
+    /// Profiles compared as they came or changed.
+    pub compared: u64,
+    /// The time that took, in nanoseconds.
+    pub nanos: u64,
+    /// Profiles that wait to be looked at.
+    pub waiting: u64,
+    /// For how long there have always been some, in milliseconds.
+    pub behind_millis: u64,
+}
+
 /// A run of that matcher goes on: another cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a run of that matcher goes on")]
@@ -79,6 +101,9 @@ pub(super) struct Wanted {
 struct State {
     statuses: BTreeMap<MatcherName, MatcherStatus>,
     models: BTreeMap<MatcherName, Arc<Model>>,
+    everybody: BTreeMap<MatcherName, Arc<RwLock<Everybody>>>,
+    nanos: u64,
+    caught_up_at: Option<Timestamp>,
     wanted: BTreeMap<MatcherName, Wanted>,
     cancelled: Vec<MatcherName>,
     is_stopping: bool,
@@ -169,8 +194,66 @@ impl Matching {
         self.moved.notify_all();
     }
 
-    pub(super) fn put_model(&self, name: &MatcherName, model: Arc<Model>) {
-        self.state.lock().models.insert(name.clone(), model);
+    /// Puts to use what a matcher has learned.
+    pub(super) fn put(
+        &self,
+        name: &MatcherName,
+        model: Arc<Model>,
+        everybody: Option<Arc<RwLock<Everybody>>>,
+    ) {
+        let mut state = self.state.lock();
+        state.models.insert(name.clone(), model);
+        match everybody {
+            Some(everybody) => state.everybody.insert(name.clone(), everybody),
+            None => state.everybody.remove(name),
+        };
+    }
+
+    /// Lets go of what would be in memory twice while everybody is read again.
+    pub(super) fn forget_everybody(&self, name: &MatcherName) {
+        self.state.lock().everybody.remove(name);
+    }
+
+    /// Waits, but not for long, for a live matcher that was declared a moment ago and is still reading.
+    pub fn await_everybody(&self, name: &MatcherName) {
+        for _ in 0..LOOKS {
+            let state = self.state.lock();
+            let is_idle = state.statuses.get(name).is_some_and(|status| status.why.is_some());
+            if is_idle || state.is_stopping || state.everybody.contains_key(name) {
+                return;
+            }
+            drop(state);
+            self.wait(LOOK);
+        }
+    }
+
+    /// Everybody whom a live matcher compares.
+    pub(super) fn everybody(&self, name: &MatcherName) -> Option<Arc<RwLock<Everybody>>> {
+        self.state.lock().everybody.get(name).cloned()
+    }
+
+    pub(super) fn count_nanos(&self, nanos: u64) {
+        self.state.lock().nanos += nanos;
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn note_caught_up(&self, now: Timestamp) {
+        self.state.lock().caught_up_at = Some(now);
+    }
+
+    /// What the live matchers have to do, as of now.
+    #[must_use]
+    pub fn load(&self, now: Timestamp) -> MatchingLoad {
+        let waiting = u64::try_from(self.touched.len()).unwrap_or(u64::MAX);
+        let state = self.state.lock();
+        let behind = |since: Timestamp| now.as_millis().saturating_sub(since.as_millis());
+        let behind = state.caught_up_at.filter(|_| waiting > 0).map_or(0, behind);
+        MatchingLoad {
+            compared: state.statuses.values().map(|status| status.compared).sum(),
+            nanos: state.nanos,
+            waiting,
+            behind_millis: u64::try_from(behind).unwrap_or(0),
+        }
     }
 
     /// Forgets the matchers for which `is_known` does not hold.
@@ -178,6 +261,7 @@ impl Matching {
         let mut state = self.state.lock();
         state.statuses.retain(|name, _| is_known(name));
         state.models.retain(|name, _| is_known(name));
+        state.everybody.retain(|name, _| is_known(name));
         state.wanted.retain(|name, _| is_known(name));
         drop(state);
         self.moved.notify_all();

@@ -1,7 +1,12 @@
 //! A profile as a record to compare: of each column what the matcher's purpose permits to see, and nothing else.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use tessera_model::{FieldPath, FragmentId, MatcherDocument, Rules, Timestamp};
+use tessera_identity::Undone;
+use tessera_model::{
+    FieldPath, FragmentId, MatcherDocument, Rules, Selector, SourceName, Strength, Timestamp, UndoId,
+};
 use tessera_policy::Labels;
 use tessera_profile::{Cluster, Profile, Reader, View};
 
@@ -54,6 +59,30 @@ impl Gate<'_> {
             }
         }
         records
+    }
+
+    /// The same people as they would be if no matcher and no steward had ever linked anybody: who was found to be one person
+    /// is what there is to learn from, and would be missing. `None` if that is how they are. Only parts of profiles that may
+    /// be compared as a whole: merging takes the stricter answer, and learning does not go behind it.
+    pub(crate) fn unlinked(&self, cluster: &Cluster, records: &[Compare]) -> Option<Vec<Compare>> {
+        let words = cluster.graph().edges().iter().flat_map(tessera_identity::Edge::evidence);
+        let thought = words.filter(|word| matches!(word.strength, Strength::Probable | Strength::Manual));
+        let sources: BTreeSet<&SourceName> = thought.map(|word| &word.source).collect();
+        if sources.is_empty() {
+            return None;
+        }
+        let mut apart = cluster.clone();
+        for (source, id) in sources.into_iter().zip(0..) {
+            let selector = Selector::Source { source: source.clone(), from: None, to: Timestamp::MAX };
+            apart.undo(Undone { id: UndoId(id), selector, at: self.now });
+        }
+        apart.resolve(&self.rules.namespaces);
+        let is_permitted = |part: &Compare| {
+            let whole = cluster.find(part.profile).map(|node| cluster.profile_id(node));
+            records.iter().any(|record| Some(record.profile) == whole)
+        };
+        let parts: Vec<Compare> = self.records(&apart).into_iter().filter(is_permitted).collect();
+        (parts.as_slice() != records).then_some(parts)
     }
 }
 

@@ -51,30 +51,30 @@ const FAMILY: [&str; 17] = [
 ];
 const CITIES: [&str; 7] = ["London", "Boston", "Hampton", "Vienna", "Seattle", "Oslo", "Turin"];
 
-struct World {
-    log: Arc<MemoryLog>,
-    store: Arc<MemoryStore>,
-    clock: Arc<ManualClock>,
-    pipeline: Arc<Mutex<Pipeline<MemoryLog, MemoryStore>>>,
-    matching: Arc<Matching>,
+pub(super) struct World {
+    pub(super) log: Arc<MemoryLog>,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) pipeline: Arc<Mutex<Pipeline<MemoryLog, MemoryStore>>>,
+    pub(super) matching: Arc<Matching>,
 }
 
-fn key() -> HashKey {
+pub(super) fn key() -> HashKey {
     HashKey::new([9; 32])
 }
 
 /// `p7` has signed in; `q7` is a device, for a person has one user id.
-fn id(who: &str) -> FragmentId {
+pub(super) fn id(who: &str) -> FragmentId {
     let rules = NamespaceRules::new([]).unwrap();
     let namespace = if who.starts_with('p') { "user_id" } else { "anonymous_id" };
     FragmentId::of(&key(), &rules.parse_reference(&format!("{namespace}:{who}")).unwrap())
 }
 
-fn name() -> MatcherName {
+pub(super) fn name() -> MatcherName {
     MatcherName::parse("people").unwrap()
 }
 
-fn traits(number: usize) -> Value {
+pub(super) fn traits(number: usize) -> Value {
     json!({
         "given": GIVEN[number % GIVEN.len()],
         "family": FAMILY[number * 5 % FAMILY.len()],
@@ -84,7 +84,7 @@ fn traits(number: usize) -> Value {
 }
 
 /// The same person, as somebody else wrote them down.
-fn again(number: usize) -> Value {
+pub(super) fn again(number: usize) -> Value {
     let mut traits = traits(number);
     let family = traits["family"].as_str().unwrap().to_owned();
     // One letter too few.
@@ -93,7 +93,19 @@ fn again(number: usize) -> Value {
 }
 
 impl World {
-    fn new(link: f64, review: f64) -> Self {
+    pub(super) fn new(link: f64, review: f64) -> Self {
+        Self::with(link, review, false)
+    }
+
+    pub(super) fn live(link: f64, review: f64) -> Arc<Self> {
+        let world = Self::with(link, review, true);
+        // To learn from: ten are there twice, and nobody has compared them yet.
+        world.identify("web", (20..30).map(|number| (format!("d{number}"), again(number))));
+        assert_eq!(world.matching.touched().take(1_000, PATIENCE).len(), PEOPLE + 10);
+        Arc::new(world)
+    }
+
+    pub(super) fn with(link: f64, review: f64, live: bool) -> Self {
         let (log, store) = (Arc::new(MemoryLog::default()), Arc::new(MemoryStore::new()));
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let shared: Arc<dyn Clock> = clock.clone();
@@ -108,7 +120,7 @@ impl World {
             {"kind": "Purpose", "name": "news", "basis": "consent"},
             {"kind": "Source", "name": "web", "write_key": "web-write-key", "purposes": ["service"]},
             {"kind": "Source", "name": "letter", "write_key": "letter-write-key", "purposes": ["news"]},
-            {"kind": "Matcher", "name": "people", "purpose": "service", "link": link, "review": review, "columns": {
+            {"kind": "Matcher", "name": "people", "purpose": "service", "link": link, "review": review, "live": live, "columns": {
                 "given": "traits.given", "family": "traits.family", "born": "traits.born", "city": "traits.home.city",
             }},
         ]))
@@ -119,17 +131,17 @@ impl World {
         world
     }
 
-    fn order(&self, operation: Operation) -> Result<(), String> {
+    pub(super) fn order(&self, operation: Operation) -> Result<(), String> {
         self.append(&Record::Operation { at: self.clock.now(), operation })
     }
 
-    fn append(&self, record: &Record) -> Result<(), String> {
+    pub(super) fn append(&self, record: &Record) -> Result<(), String> {
         let mut pipeline = self.pipeline.lock();
         self.log.append(&[&record.encode().unwrap()], self.clock.now()).unwrap();
         pipeline.catch_up().map_err(|error| error.to_string())
     }
 
-    fn identify(&self, source: &str, people: impl IntoIterator<Item = (String, Value)>) {
+    pub(super) fn identify(&self, source: &str, people: impl IntoIterator<Item = (String, Value)>) {
         let batch: Vec<Value> = people
             .into_iter()
             .map(|(who, traits)| {
@@ -149,7 +161,7 @@ impl World {
     }
 
     /// Runs the thread while `work` goes on.
-    fn match_while<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+    pub(super) fn match_while<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         let world = Arc::clone(self);
         let matchers = Matchers {
             store: Arc::clone(&self.store),
@@ -165,7 +177,7 @@ impl World {
         done
     }
 
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(super) fn until(&self, what: &str, holds: impl Fn() -> bool) {
         for _ in 0..1_200 {
             if holds() {
                 return;
@@ -175,29 +187,49 @@ impl World {
         panic!("{what}: {:?}", self.matching.statuses());
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.matching.statuses().get(&name()).is_some_and(|status| status.is_ready)
     }
 
-    fn run(&self, is_dry: bool) -> RunReport {
+    pub(super) fn run(&self, is_dry: bool) -> RunReport {
         self.until("ready", || self.is_ready());
         self.matching.start(&name(), is_dry).unwrap();
         self.until("ended", || self.matching.statuses()[&name()].running.is_none());
         self.matching.statuses()[&name()].last_run.clone().unwrap()
     }
 
-    fn is_one(&self, a: &str, b: &str) -> bool {
+    pub(super) fn is_one(&self, a: &str, b: &str) -> bool {
         let of = |user| profile_of(self.store.as_ref(), id(user)).unwrap();
         of(a).is_some() && of(a) == of(b)
     }
 
-    fn asked(&self) -> Vec<[FragmentId; 2]> {
+    /// The same log and store with a server started anew.
+    pub(super) fn restarted(&self) -> Arc<Self> {
+        let matching = Arc::new(Matching::default());
+        self.pipeline.lock().follow(matching.touched());
+        Arc::new(Self {
+            log: Arc::clone(&self.log),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            pipeline: Arc::clone(&self.pipeline),
+            matching,
+        })
+    }
+
+    /// Waits until the thread has come to everybody who changed so far: it takes `p119`'s double after them.
+    pub(super) fn until_met(&self) {
+        self.until("taken", || self.matching.touched().is_empty());
+        self.identify("web", [("q119".to_owned(), again(119))]);
+        self.until("the last is one", || self.is_one("p119", "q119"));
+    }
+
+    pub(super) fn asked(&self) -> Vec<[FragmentId; 2]> {
         let rows = load_reviews(self.store.as_ref(), |row| row.state == ReviewState::Open).unwrap();
         rows.into_iter().map(|row| [row.a.min(row.b), row.a.max(row.b)]).collect()
     }
 }
 
-fn pair(a: &str, b: &str) -> [FragmentId; 2] {
+pub(super) fn pair(a: &str, b: &str) -> [FragmentId; 2] {
     [id(a).min(id(b)), id(a).max(id(b))]
 }
 
@@ -226,8 +258,10 @@ fn a_limit_stands_against_what_a_matcher_says_and_it_is_not_said_again() {
 fn a_dry_run_tells_the_same_and_orders_nothing() {
     let world = Arc::new(World::new(0.9, 0.5));
     world.identify("web", (0..10).map(|number| (format!("q{number}"), again(number))));
-    let end = world.log.bounds().end;
-    let report = world.match_while(|| world.run(true));
+    let (end, report) = world.match_while(|| {
+        world.until("ready", || world.is_ready());
+        (world.log.bounds().end, world.run(true))
+    });
     assert_eq!((report.linked, report.is_dry), (10, true));
     assert_eq!(world.log.bounds().end, end);
 }

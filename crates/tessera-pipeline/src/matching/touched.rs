@@ -41,6 +41,11 @@ impl Touched {
         taken
     }
 
+    /// All who wait; they go on waiting.
+    pub(super) fn all(&self) -> BTreeSet<FragmentId> {
+        self.ids.lock().clone()
+    }
+
     /// Wakes whoever waits, though there is nobody new.
     pub(super) fn wake(&self) {
         self.woken.notify_all();

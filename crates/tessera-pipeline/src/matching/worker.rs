@@ -1,9 +1,11 @@
-//! The thread that compares profiles, everybody with everybody, when a run is asked for, and learns meanwhile.
+//! The thread that compares profiles: everybody with everybody when a run is asked for, and by live matchers each profile
+//! as it comes or changes ([`super::incoming`]).
 //!
 //! It decides nothing for good: what it finds goes through the log as evidence of strength `probable`, or into the review
-//! queue, and identity resolution has the last word. Nothing of it is on disk: what it knows it learns from the store,
-//! so a person who is erased is in none of its files. Invariant: a pair whose ends are in one cluster already - one
-//! profile, or kept apart by a limit or a steward - is not brought up again.
+//! queue, and identity resolution has the last word. Of what it knows only the model is kept, without a value of anybody
+//! ([`super::kept`]); the rest it reads from the store, so a person who is erased is in none of its files. Invariant: a pair
+//! whose ends are in one cluster already - one profile, or kept apart by a limit or a steward - is not brought up again, nor
+//! one that was asked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +14,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tessera_match::Model;
 use tessera_model::{
-    FragmentId, LinkOrder, MatcherName, Operation, ReviewOrder, Rules, Score, Strength, Timestamp,
+    Document, FragmentId, LinkOrder, MatcherDocument, MatcherName, Operation, ReviewOrder, Rules, Score,
+    Strength, Timestamp,
 };
 use tessera_policy::Labels;
 use tessera_profile::Row;
@@ -20,10 +23,12 @@ use tessera_store::{Clock, Key, Store, Table};
 
 use super::explain::side_by_side;
 use super::handle::{Matching, RunProgress, RunReport, Wanted};
-use super::live::{Live, PROFILES_MIN, Reading};
+use super::kept::{Kept, learn_alike};
+use super::live::{Live, PROFILES_MIN, Reading, Trained, as_u64};
 use super::record::{Compare, Gate};
 use crate::PipelineError;
 use crate::query::load_cluster;
+use crate::reviews::is_asked;
 use crate::totals::load_totals;
 
 /// How long the thread waits for changes before it looks around.
@@ -31,7 +36,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Most changed people looked at before it looks around.
 const CHANGES_MAX: usize = 256;
 /// Most pairs of one order.
-const ORDER_PAIRS_MAX: usize = 500;
+pub(super) const ORDER_PAIRS_MAX: usize = 500;
 /// Rows of the store read at once.
 const PAGE_ROWS: usize = 256;
 
@@ -52,8 +57,10 @@ pub struct Matchers<S> {
 
 /// What the matchers know.
 #[derive(Default)]
-struct Known {
-    live: BTreeMap<MatcherName, Live>,
+pub(super) struct Known {
+    pub(super) live: BTreeMap<MatcherName, Live>,
+    /// The workspace that was followed last.
+    rules: Option<Arc<Rules>>,
     /// How many people have changed since each learned, or tried to.
     changed: BTreeMap<MatcherName, usize>,
 }
@@ -81,22 +88,33 @@ impl<S: Store> Matchers<S> {
     /// Works until [`Matching::stop`].
     pub fn run(self, matching: &Matching) {
         let mut known = Known::default();
-        let mut version = None;
+        matching.note_caught_up(self.clock.now());
         while !matching.is_stopping() {
-            // Before the rules are read: who asks has seen the matcher in them.
+            // Before the rules are read: who asks has seen the matcher in them, and who changed did so by them.
             let asked = matching.next_run();
+            let ids = match &asked {
+                Some(_) => Vec::new(),
+                None => matching.touched().take(CHANGES_MAX, TICK),
+            };
             let rules = self.rules.load_full();
-            if version != Some(rules.version) {
-                version = Some(rules.version);
+            if known.rules.as_ref().map(|rules| rules.version) != Some(rules.version) {
+                // They wait on, for they changed before everybody is read.
+                matching.touched().add(ids);
                 self.follow(&rules, &mut known, matching);
+                known.rules = Some(Arc::clone(&rules));
+            } else if !ids.is_empty() {
+                let is_well = self.meet(&ids, &rules, &mut known, matching);
+                self.count(ids.len(), &rules, &mut known, matching);
+                if !is_well {
+                    matching.touched().add(ids);
+                    matching.wait(TICK);
+                }
             }
             if let Some((name, wanted)) = asked {
                 self.run_one(&rules, (&name, wanted), &mut known, matching);
-                continue;
             }
-            let ids = matching.touched().take(CHANGES_MAX, TICK);
-            if !ids.is_empty() {
-                self.count(ids.len(), &rules, &mut known, matching);
+            if matching.touched().is_empty() {
+                matching.note_caught_up(self.clock.now());
             }
         }
     }
@@ -107,9 +125,20 @@ impl<S: Store> Matchers<S> {
         known.live.retain(|name, _| is_known(name));
         known.changed.retain(|name, _| is_known(name));
         matching.retain(is_known);
+        let is_gate_same = known.rules.as_ref().is_some_and(|before| gates_alike(before, rules));
         for matcher in rules.matchers() {
-            matching.note(&matcher.name, |_| {});
-            self.learn(rules, &matcher.name, known, matching);
+            matching.note(&matcher.name, |status| status.is_live = matcher.live);
+            match known.live.get_mut(&matcher.name) {
+                Some(live)
+                    if is_gate_same
+                        && learn_alike(live.matcher(), matcher)
+                        && live.matcher().live == matcher.live =>
+                {
+                    live.set_thresholds(matcher);
+                    matching.put(&matcher.name, live.model(), live.everybody());
+                }
+                Some(_) | None => self.learn(rules, &matcher.name, known, matching),
+            }
         }
     }
 
@@ -117,11 +146,24 @@ impl<S: Store> Matchers<S> {
     fn learn(&self, rules: &Rules, name: &MatcherName, known: &mut Known, matching: &Matching) {
         known.live.remove(name);
         known.changed.remove(name);
+        matching.forget_everybody(name);
         let learned = self.reading(rules, name, matching).and_then(|reading| {
-            let Some(reading) = reading else { return Ok(None) };
-            reading.learn().map(Some)
+            let (Some(reading), Some(matcher)) = (reading, named(rules, name)) else { return Ok(None) };
+            let (trained, is_new) = reading.learn(Kept::load(self.store.as_ref(), matcher).map_err(told)?)?;
+            if is_new {
+                self.keep(&trained);
+            }
+            trained.into_live().map(Some)
         });
         self.settle(name, learned, known, matching);
+    }
+
+    /// Keeps what was learned. Where that cannot be, it is learned again after the next start.
+    fn keep(&self, trained: &Trained) {
+        let kept = trained.to_keep();
+        if let Err(why) = kept.order().and_then(|order| (self.order)(order)) {
+            tracing::warn!("what a matcher has learned is not kept: {why}");
+        }
     }
 
     /// Puts what was learned to use, or says why there is nothing.
@@ -133,8 +175,10 @@ impl<S: Store> Matchers<S> {
         matching: &Matching,
     ) {
         match learned {
-            Ok(Some(learned)) => {
-                matching.put_model(name, learned.model());
+            Ok(Some(mut learned)) => {
+                // Who has changed meanwhile was read before or after: nobody can tell.
+                learned.unmet.extend(matching.touched().all());
+                matching.put(name, learned.model(), learned.everybody());
                 matching.note(name, |status| {
                     status.is_ready = true;
                     status.why = None;
@@ -160,8 +204,7 @@ impl<S: Store> Matchers<S> {
         name: &MatcherName,
         matching: &Matching,
     ) -> Result<Option<Reading>, String> {
-        let matcher = rules.matchers().find(|matcher| matcher.name == *name);
-        let matcher = matcher.ok_or("it is not declared any more")?;
+        let matcher = named(rules, name).ok_or("it is not declared any more")?;
         let labels = Labels::new(rules);
         let gate = Gate { rules, labels: &labels, matcher, now: self.clock.now() };
         let mut reading = Reading::new(matcher);
@@ -174,7 +217,8 @@ impl<S: Store> Matchers<S> {
             after = Some(*last);
             for (_, value) in &page {
                 if let Row::Cluster(cluster) = Row::decode(value).map_err(|error| error.to_string())? {
-                    gate.records(&cluster).iter().for_each(|record| reading.push(record));
+                    let records = gate.records(&cluster);
+                    reading.push(&records, gate.unlinked(&cluster, &records));
                 }
             }
             if !matching.goes_on(name) {
@@ -249,24 +293,30 @@ impl<S: Store> Matchers<S> {
                 progress(matching, name, ("ordering", as_u64(done), as_u64(total)));
             }
         }
-        self.settle(name, Ok(Some(trained.into_live())), known, matching);
+        // What is only tried changes nothing.
+        if !report.is_dry {
+            self.keep(&trained);
+        }
+        if !report.is_dry || !known.live.contains_key(name) {
+            self.settle(name, trained.into_live().map(Some), known, matching);
+        }
         Ok(())
     }
 
     /// Orders pairs that are still two profiles and may still be compared. Returns how many.
-    fn bring(
+    pub(super) fn bring(
         &self,
         (rules, name, model): (&Rules, &MatcherName, &Model),
         (pairs, is_link, is_dry): (&[Pair], bool, bool),
         matching: &Matching,
     ) -> Result<u64, String> {
-        let Some(matcher) = rules.matchers().find(|matcher| matcher.name == *name) else { return Ok(0) };
+        let Some(matcher) = named(rules, name) else { return Ok(0) };
         let labels = Labels::new(rules);
         let now = self.clock.now();
         let gate = Gate { rules, labels: &labels, matcher, now };
         let mut fresh = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            if let Some(records) = self.fresh(pair, &gate).map_err(told)? {
+            if let Some(records) = self.fresh(pair, is_link, &gate).map_err(told)? {
                 fresh.push((pair, records));
             }
         }
@@ -291,14 +341,24 @@ impl<S: Store> Matchers<S> {
         Ok(count)
     }
 
-    /// The two as they are now, unless they are in one cluster, or the purpose does not permit to compare both any more.
-    fn fresh(&self, pair: &Pair, gate: &Gate<'_>) -> Result<Option<[Compare; 2]>, PipelineError> {
+    /// The two as they are now, unless they are in one cluster, or were asked about already, or the purpose does not permit
+    /// to compare both any more.
+    fn fresh(
+        &self,
+        pair: &Pair,
+        is_link: bool,
+        gate: &Gate<'_>,
+    ) -> Result<Option<[Compare; 2]>, PipelineError> {
         let store = self.store.as_ref();
         let (Some((one, _)), Some((other, _))) = (load_cluster(store, pair.a)?, load_cluster(store, pair.b)?)
         else {
             return Ok(None);
         };
         if one.find(pair.b).is_some() {
+            return Ok(None);
+        }
+        let score = Score::of(pair.probability);
+        if !is_link && is_asked(store, (&one, pair.a), (&other, pair.b), score)? {
             return Ok(None);
         }
         let of = |records: Vec<Compare>, id| records.into_iter().find(|record| record.profile == id);
@@ -346,10 +406,20 @@ fn review(pair: &Pair, name: &MatcherName, waterfall: serde_json::Value) -> Opti
     })
 }
 
-fn told(error: PipelineError) -> String {
-    format!("{}: {error}", error.code())
+fn named<'r>(rules: &'r Rules, name: &MatcherName) -> Option<&'r MatcherDocument> {
+    rules.matchers().find(|matcher| matcher.name == *name)
 }
 
-fn as_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
+/// Whether two workspaces let the same be compared of everybody: their documents differ in none that has a say in that.
+fn gates_alike(one: &Rules, other: &Rules) -> bool {
+    let has_a_say = |document: &&Document| {
+        !matches!(document, Document::Matcher(_) | Document::Destination(_) | Document::TrackingPlan(_))
+    };
+    let documents =
+        |rules: &Rules| -> Vec<Document> { rules.workspace.documents().filter(has_a_say).cloned().collect() };
+    documents(one) == documents(other)
+}
+
+pub(super) fn told(error: PipelineError) -> String {
+    format!("{}: {error}", error.code())
 }

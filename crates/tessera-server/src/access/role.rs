@@ -116,6 +116,7 @@ actions! {
     ChangeWorkspace "change_workspace" "Apply workspace files, and see the secrets in them" [PrivacyOfficer]
     Simulate "simulate" "Ask what a change of the workspace would do" [Marketer Analyst PrivacyOfficer]
     RunMatchers "run_matchers" "Run matchers, and see why profiles match" [PrivacyOfficer]
+    FindPerson "find_person" "Ask who somebody is, by what they say of themselves" [ServiceAgent PrivacyOfficer]
     ReadRejects "read_rejects" "Read rejects with their payloads" [PrivacyOfficer]
     ReplayRejects "replay_rejects" "Keep and replay rejects" []
     ReadDestinations "read_destinations" "See how destinations do" [Marketer PrivacyOfficer Auditor]
@@ -182,6 +183,7 @@ mod tests {
         change_workspace    yes   no       no      no            yes             no
         simulate            yes   yes      yes     no            yes             no
         run_matchers        yes   no       no      no            yes             no
+        find_person         yes   no       no      yes           yes             no
         read_rejects        yes   no       no      no            yes             no
         replay_rejects      yes   no       no      no            no              no
         read_destinations   yes   yes      no      no            yes             yes

@@ -41,8 +41,8 @@ pub(crate) struct MatcherAnswer {
     name: String,
     /// What it compares: the name of each column.
     columns: Vec<String>,
-    /// `is_ready`, `why` not, `profiles` it knows, pairs `linked` and `asked` about since the server was started, the run
-    /// that is `running`, and the `last_run`.
+    /// `is_ready`, `why` not, `profiles` it knows, whether it `is_live`, profiles `compared` as they came, pairs `linked` and
+    /// `asked` about since the server was started, the run that is `running`, and the `last_run`.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     status: MatcherStatus,
@@ -282,7 +282,7 @@ fn answer<L: Log, S: Store>(
     })
 }
 
-fn matcher_named<'a>(rules: &'a Rules, name: &str) -> Result<&'a MatcherDocument, ApiError> {
+pub(super) fn matcher_named<'a>(rules: &'a Rules, name: &str) -> Result<&'a MatcherDocument, ApiError> {
     let name = MatcherName::parse(name).map_err(|_| no_matcher())?;
     rules.matchers().find(|matcher| matcher.name == name).ok_or_else(no_matcher)
 }

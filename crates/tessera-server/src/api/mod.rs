@@ -13,6 +13,7 @@ pub(crate) mod drp;
 pub(crate) mod erasures;
 pub(crate) mod evidence;
 mod evidence_export;
+pub(crate) mod find;
 pub(crate) mod groups;
 pub(crate) mod live;
 pub(crate) mod matchers;

@@ -67,6 +67,32 @@ pub(crate) struct SimulationShape {
     memberships: ValueEffectShape,
     /// By destination.
     destinations: BTreeMap<String, DestinationEffectShape>,
+    /// Matchers that change, by name: what their next run would find.
+    matchers: BTreeMap<String, MatcherEffectShape>,
+}
+
+/// What a changed matcher would do.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `tessera_pipeline::MatcherEffect`, which knows nothing of OpenAPI")]
+pub(crate) struct MatcherEffectShape {
+    /// Profiles that it would compare.
+    profiles: u64,
+    /// Pairs that a run would link, and that are two profiles now.
+    linked: BeforeAfterShape,
+    /// Pairs that a run would put before a person, and that nobody was asked about.
+    asked: BeforeAfterShape,
+    /// Pairs that the matcher has linked and that hold.
+    on_record: u64,
+    /// Those of them below the other `link` that nothing else holds together. They stay until somebody takes them back.
+    below: u64,
+    /// Profiles that would come apart if they were taken back.
+    splitting: u64,
+    /// Up to 20 pairs that would be treated otherwise: profiles `a` and `b`, `probability`, `before` and `after`, each
+    /// `nothing`, `ask` or `link`.
+    #[schema(value_type = Vec<Object>)]
+    samples: Vec<Value>,
+    /// Why nothing can be told.
+    why: Option<String>,
 }
 
 /// A count under the workspace in force, and under the other one.

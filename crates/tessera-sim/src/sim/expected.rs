@@ -130,6 +130,7 @@ impl Expected {
             | Operation::RemoveAccount { .. }
             | Operation::PutRequest { .. }
             | Operation::PutAudit { .. }
+            | Operation::PutModel { .. }
             | Operation::PutReviews { .. }
             | Operation::Undo { .. }
             | Operation::Resolve { .. }

@@ -97,6 +97,7 @@ fn is_hashed(table: Table) -> bool {
         | Table::Review
         | Table::Contract
         | Table::Group
-        | Table::Quality => false,
+        | Table::Quality
+        | Table::Matcher => false,
     }
 }

@@ -54,6 +54,10 @@ fn report(files: &Files, answer: &Value) {
     print(&fields(effect));
     print(&deliveries(effect));
     print(&leaving(effect));
+    print(&matchers(effect));
+    for line in pairs(effect) {
+        output::line(line);
+    }
     let identity = member(answer, "identity");
     if number(member(identity, "profiles"), "before") > 0 {
         output::line("");
@@ -134,6 +138,53 @@ fn leaving(effect: &Value) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// What changed matchers would find, and what they have found.
+fn matchers(effect: &Value) -> Vec<Vec<String>> {
+    let header = ["pairs matched", "linked before", "after", "asked before", "after", "taken back"];
+    let mut rows = vec![cells(header)];
+    for (name, matcher) in members(effect, "matchers") {
+        let (linked, asked) = (member(matcher, "linked"), member(matcher, "asked"));
+        let below = number(matcher, "below");
+        let last = match (text(matcher, "why"), below) {
+            ("", 0) => String::new(),
+            ("", below) => format!(
+                "{} of {} linked are below, and stay; without them {} would come apart",
+                count(below),
+                count(number(matcher, "on_record")),
+                some(number(matcher, "splitting"), "profile", "profiles")
+            ),
+            (why, _) => why.to_owned(),
+        };
+        rows.push(vec![
+            name.clone(),
+            count(number(linked, "before")),
+            count(number(linked, "after")),
+            count(number(asked, "before")),
+            count(number(asked, "after")),
+            last,
+        ]);
+    }
+    rows
+}
+
+/// Pairs that a changed matcher would treat otherwise.
+fn pairs(effect: &Value) -> Vec<String> {
+    let samples = members(effect, "matchers")
+        .flat_map(|(name, one)| list(one, "samples").iter().map(move |pair| (name, pair)));
+    samples
+        .map(|(name, pair)| {
+            let probability = pair.get("probability").and_then(Value::as_f64).unwrap_or_default();
+            format!(
+                "  {} {}  {probability:.4} by {name}: {}, then {}",
+                text(pair, "a"),
+                text(pair, "b"),
+                text(pair, "before"),
+                text(pair, "after")
+            )
+        })
+        .collect()
 }
 
 fn summary(effect: &Value) -> Vec<String> {
@@ -243,11 +294,14 @@ mod tests {
                                      "denied": {"before": 1, "after": 0}, "newly_denied": {},
                                      "fields": {"traits.plan": {"before": 2, "after": 2},
                                                 "traits.illness": {"before": 2, "after": 0}}}},
+            "matchers": {"people": {"linked": {"before": 10, "after": 1200}, "asked": {"before": 3, "after": 0},
+                                    "on_record": 7, "below": 2, "splitting": 1}},
         });
-        let shown: Vec<String> = [people(&effect), fields(&effect), deliveries(&effect), leaving(&effect)]
-            .iter()
-            .flat_map(|rows| align(rows))
-            .collect();
+        let shown: Vec<String> =
+            [people(&effect), fields(&effect), deliveries(&effect), leaving(&effect), matchers(&effect)]
+                .iter()
+                .flat_map(|rows| align(rows))
+                .collect();
         let expected = [
             "people permitted  before   after  with data   after  no longer",
             "news               8,211     102      8,000     100  8,100 outdated, 9 age unknown",
@@ -258,6 +312,8 @@ mod tests {
             "crm                  7      0        3       1      0  3 stay behind: the destination goes",
             "fields that leave  before  after  to",
             "traits.illness          2      0  crm",
+            "pairs matched  linked before  after  asked before  after  taken back",
+            "people                    10  1,200             3      0  2 of 7 linked are below, and stay; without them 1 profile would come apart",
         ];
         assert_eq!(shown, expected, "{shown:#?}");
     }

@@ -86,6 +86,7 @@ labels: [special]
 kind: Matcher
 name: people
 purpose: service
+live: true
 columns:
   plan: traits.plan
   hobby: traits.hobby

@@ -13,6 +13,7 @@ mod durability;
 mod evidence;
 mod guide;
 mod mail_servers;
+mod matching;
 mod privacy;
 mod server;
 mod simulate;

@@ -39,23 +39,29 @@ pub(super) fn run(global: &Global, explain: &Explain) -> anyhow::Result<()> {
 
 /// The server compares, and says what the account may see.
 fn of_profiles(global: &Global, matcher: Option<&str>, (a, b): (&str, &str)) -> anyhow::Result<Value> {
-    let client = client(global)?;
-    let matcher = match matcher {
-        Some(matcher) => matcher.to_owned(),
-        None => {
-            let answer = client.get("/api/v1/match")?;
-            match members(&answer, "matchers") {
-                [one] => text(one, "name").to_owned(),
-                several => {
-                    let what = format!("the workspace has {} matchers", several.len());
-                    let hint =
-                        "name one with --matcher: `tessera match list` shows them; or name a file of records";
-                    return Err(Failure::new("TES-X025", what, hint).into());
-                }
-            }
+    let matcher = meant(global, matcher)?;
+    client(global)?.get(&format!(
+        "/api/v1/match/{}/explain?a={}&b={}",
+        encode(&matcher),
+        encode(a),
+        encode(b)
+    ))
+}
+
+/// The matcher that is named, or the only one.
+pub(super) fn meant(global: &Global, matcher: Option<&str>) -> anyhow::Result<String> {
+    if let Some(matcher) = matcher {
+        return Ok(matcher.to_owned());
+    }
+    let answer = client(global)?.get("/api/v1/match")?;
+    match members(&answer, "matchers") {
+        [one] => Ok(text(one, "name").to_owned()),
+        several => {
+            let what = format!("the workspace has {} matchers", several.len());
+            let hint = "name one with --matcher: `tessera match list` shows them";
+            Err(Failure::new("TES-X025", what, hint).into())
         }
-    };
-    client.get(&format!("/api/v1/match/{}/explain?a={}&b={}", encode(&matcher), encode(a), encode(b)))
+    }
 }
 
 fn of_records(

@@ -5,6 +5,7 @@
 
 mod explain;
 mod files;
+mod find;
 mod model;
 mod picture;
 mod profiles;
@@ -35,6 +36,8 @@ pub(crate) enum Match {
     Evaluate(Evaluate),
     /// Show why two records, or two profiles of the server, are held to be one person or two.
     Explain(Explain),
+    /// Ask the server who somebody is, by what they say of themselves: `find first_name=Ada born=1815-12-10`.
+    Find(Find),
     /// List the server's matchers and where they stand.
     List,
 }
@@ -131,6 +134,23 @@ pub(crate) struct Explain {
     html: Option<PathBuf>,
 }
 
+/// `tessera match find`.
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// What somebody says of themselves, by the matcher's columns.
+    #[arg(required = true, value_name = "COLUMN=VALUE")]
+    values: Vec<String>,
+    /// The matcher of the server's workspace that is asked; may be left out if there is one. It must be live.
+    #[arg(long, value_name = "NAME")]
+    matcher: Option<String>,
+    /// Most candidates, 1 to 20.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    limit: usize,
+    /// Show of each candidate how the probability comes about.
+    #[arg(long)]
+    why: bool,
+}
+
 impl Match {
     pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
         match self {
@@ -143,6 +163,7 @@ impl Match {
             },
             Self::Evaluate(evaluate) => work::evaluate(global, evaluate),
             Self::Explain(explain) => explain::run(global, explain),
+            Self::Find(find) => find::run(global, find),
             Self::List => profiles::list(global),
         }
     }

@@ -31,6 +31,10 @@ pub(super) fn list(global: &Global) -> anyhow::Result<()> {
             count(number(matcher, "linked")),
             count(number(matcher, "asked"))
         ));
+        if matcher.get("is_live") == Some(&Value::Bool(true)) {
+            let compared = count(number(matcher, "compared"));
+            output::line(format_args!("  live: compared {compared} profiles as they came or changed"));
+        }
         if let Some(run) = matcher.get("last_run").filter(|run| !run.is_null()) {
             output::line(format_args!("  last run {}: {}", text(run, "ended_at"), outcome(run)));
         }

@@ -55,7 +55,7 @@ fn percent(probability: f64) -> String {
     }
 }
 
-fn verdict(answer: &Value) -> String {
+pub(super) fn verdict(answer: &Value) -> String {
     let (probability, link, review) =
         (real(answer, "probability"), real(answer, "link"), real(answer, "review"));
     let what = match probability {
