@@ -47,7 +47,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -65,7 +65,7 @@ impl Table {
         Self::Matcher,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 12] = [
+    pub const STATE: [Self; 13] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,

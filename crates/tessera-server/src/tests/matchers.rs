@@ -31,6 +31,24 @@ async fn a_matcher_is_listed_and_has_learned_nothing_yet() {
 }
 
 #[tokio::test]
+async fn nobody_is_found_by_a_matcher_that_is_not_live_or_by_what_it_does_not_compare() {
+    let world = World::new();
+    let applied = world.put("/api/v1/workspace", &with_matcher(&matcher())).await;
+    assert_eq!(applied.status, StatusCode::OK, "{}", applied.text);
+    for (values, status, code) in [
+        (json!({"city": "Bath"}), StatusCode::CONFLICT, "TES-X030"),
+        (json!({"secret-value": "Bath"}), StatusCode::BAD_REQUEST, "TES-X031"),
+        (json!({}), StatusCode::BAD_REQUEST, "TES-X031"),
+        (json!({"city": "x".repeat(1_025)}), StatusCode::BAD_REQUEST, "TES-X031"),
+    ] {
+        let body = json!({ "values": values }).to_string();
+        let answer = world.call("POST", "/api/v1/match/people/find", &[super::world::BEARER], &body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
+        assert!(!answer.text.contains("secret-value"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_matcher_is_not_found() {
     let world = World::new();
     for (method, path) in [("POST", "run"), ("DELETE", "run"), ("GET", "explain?a=user_id:a&b=user_id:b")] {

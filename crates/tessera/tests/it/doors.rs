@@ -87,12 +87,7 @@ kind: Matcher
 name: people
 purpose: service
 live: true
-columns:
-  plan: traits.plan
-  hobby: traits.hobby
-  diagnosis: traits.diagnosis
-  name: traits.name
-  city: traits.city
+columns: {{plan: traits.plan, hobby: traits.hobby, diagnosis: traits.diagnosis, name: traits.name, city: traits.city}}
 ---
 kind: Destination
 name: hook
