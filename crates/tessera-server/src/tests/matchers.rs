@@ -42,7 +42,7 @@ async fn nobody_is_found_by_a_matcher_that_is_not_live_or_by_what_it_does_not_co
         (json!({"city": "x".repeat(1_025)}), StatusCode::BAD_REQUEST, "TES-X031"),
     ] {
         let body = json!({ "values": values }).to_string();
-        let answer = world.call("POST", "/api/v1/match/people/find", &[super::world::BEARER], &body).await;
+        let answer = world.call("POST", "/api/v1/match/people/find", &[super::world::BEARER], body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
         assert!(!answer.text.contains("secret-value"), "{}", answer.text);
     }
