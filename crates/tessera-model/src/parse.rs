@@ -35,6 +35,10 @@ pub enum Entrance {
 }
 
 impl Entrance {
+    /// The paths that are for one call each.
+    pub const CALLS: [Self; 7] =
+        [Self::Identify, Self::Track, Self::Page, Self::Screen, Self::Group, Self::Alias, Self::Consent];
+
     /// The call this path is for; `None` for a batch, whose members say it themselves.
     #[must_use]
     pub const fn call(self) -> Option<&'static str> {

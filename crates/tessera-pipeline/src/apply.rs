@@ -9,8 +9,9 @@ use tessera_model::{
 };
 use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit, is_in_time};
 use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
-use tessera_store::{Change, Table};
+use tessera_store::{Change, Position, Table};
 
+use crate::lake::Kept;
 use crate::outbox::{OutboxRow, outbox_key};
 use crate::routes::Route;
 use crate::shared::Census;
@@ -26,6 +27,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) dedup_window_millis: i64,
     /// Whether somebody watches: notices cost allocations.
     pub(crate) is_watched: bool,
+    /// Events from this place of the log on go to the lake; `None`: none does.
+    pub(crate) lake_from: Option<Position>,
 }
 
 /// Events on their way into the rows of one batch.
@@ -36,6 +39,8 @@ pub(crate) struct Application<'a> {
     /// New rows: rejects and outbox.
     pub(crate) puts: Vec<Change>,
     pub(crate) notices: Vec<Notice>,
+    /// What the lake is to get.
+    pub(crate) kept: Vec<Kept>,
     /// A fragment of each person who became another: by a merge, or a split.
     pub(crate) regrouped: Vec<FragmentId>,
 }
@@ -51,7 +56,14 @@ enum Fate {
 
 impl<'a> Application<'a> {
     pub(crate) fn new(settings: &'a Settings<'a>, view: View) -> Self {
-        Self { settings, view, puts: Vec::new(), notices: Vec::new(), regrouped: Vec::new() }
+        Self {
+            settings,
+            view,
+            puts: Vec::new(),
+            notices: Vec::new(),
+            kept: Vec::new(),
+            regrouped: Vec::new(),
+        }
     }
 
     /// Applies one log record. Its events have been parsed and their rows loaded.
@@ -180,6 +192,10 @@ impl<'a> Application<'a> {
         self.fold(event, owner, root, &basis, place);
         self.describe_account(event, &basis);
         self.route(event, owner, basis.purposes, id)?;
+        if self.settings.lake_from.is_some_and(|from| id.position >= from.0) && !basis.purposes.is_empty() {
+            let RejectId { position, index } = id;
+            self.kept.push(Kept { position, index, owner: owner.id, purposes: basis.purposes });
+        }
         Ok(Fate::Joined(owner.id))
     }
 

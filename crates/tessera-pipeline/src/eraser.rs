@@ -18,7 +18,7 @@ use crate::rows::{ErasureRow, load_erasures};
 use crate::scrub::{Scrub, Scrubbed};
 use crate::snapshot::write_snapshot;
 use crate::view::cluster_key;
-use crate::{Mentions, PipelineError, SnapshotError};
+use crate::{LakeFeed, Mentions, PipelineError, SnapshotError};
 
 const DONE: &str = "erasure/done";
 const SWEPT: &str = "sweep/done";
@@ -39,6 +39,8 @@ pub struct Eraser<L, S> {
     pub quiet: Arc<Mutex<()>>,
     /// Where snapshots are.
     pub snapshots: PathBuf,
+    /// The way into the lake, if there is one.
+    pub lake: Option<Arc<LakeFeed<L, S>>>,
 }
 
 /// One erasure, or one sweep, brought to its end.
@@ -124,7 +126,13 @@ impl<L: Log, S: Store> Eraser<L, S> {
         let rules = self.rules.load_full();
         let finished = self.rewrite(progress, |scrub, upto, progress| {
             let mentions = |people: &[FragmentId]| Mentions::new(people, &rules, &self.key);
-            scrub.people(&mentions(&fragments), &mentions(&spared), upto, progress)
+            let (gone, spared) = (mentions(&fragments), mentions(&spared));
+            let scrubbed = scrub.people(&gone, &spared, upto, progress)?;
+            progress(upto);
+            if let Some(feed) = &self.lake {
+                scrub.people_in_lake(feed, &gone, &spared)?;
+            }
+            Ok(scrubbed)
         })?;
         Ok(Some(Finished { requests, fragments, spared, last, ..finished }))
     }
@@ -142,7 +150,13 @@ impl<L: Log, S: Store> Eraser<L, S> {
     /// # Errors
     /// As [`Eraser::erase`].
     pub fn sweep(&self, progress: &mut dyn FnMut(Passing)) -> Result<Finished, SnapshotError> {
-        let finished = self.rewrite(progress, |scrub, upto, progress| scrub.uncovered(upto, progress))?;
+        let finished = self.rewrite(progress, |scrub, upto, progress| {
+            let scrubbed = scrub.uncovered(upto, progress)?;
+            if let Some(feed) = &self.lake {
+                scrub.uncovered_in_lake(feed)?;
+            }
+            Ok(scrubbed)
+        })?;
         let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
         self.store.set_cursor(SWEPT, now).map_err(PipelineError::from)?;
         Ok(finished)

@@ -222,6 +222,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Contract
         | Table::Group
         | Table::Quality
-        | Table::Matcher => false,
+        | Table::Matcher
+        | Table::Lake => false,
     })
 }

@@ -2,7 +2,7 @@
 
 use tessera_model::RecordError;
 use tessera_profile::CodecError;
-use tessera_store::{LogError, Position, StoreError};
+use tessera_store::{LakeError, LogError, Position, StoreError};
 
 /// Why a batch could not be processed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum PipelineError {
     /// A stored row is not what this build writes.
     #[error("cannot read a stored row")]
     Row(#[from] CodecError),
+    /// The lake could not be read or written.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
     /// What leaves could not be recorded, so nothing left.
     #[error(transparent)]
     Evidence(#[from] tessera_evidence::EvidenceError),
@@ -52,6 +55,7 @@ impl PipelineError {
             Self::Stored { .. } => "TES-R003",
             Self::Sealed => "TES-R004",
             Self::Evidence(error) => error.code(),
+            Self::Lake(error) => error.code(),
         }
     }
 
@@ -63,6 +67,7 @@ impl PipelineError {
             Self::Store(error) => error.hint(),
             Self::Record { .. } => "run the Tessera version that wrote this folder, or a newer one",
             Self::Evidence(error) => error.hint(),
+            Self::Lake(error) => error.hint(),
             Self::Sealed => "restore the key that the data folder was made with: `hash.key`",
             Self::Row(_) | Self::Stored { .. } => {
                 "run the Tessera version that wrote this folder, or stop the server and run `tessera rebuild`"
@@ -77,7 +82,7 @@ impl PipelineError {
             Self::Log(LogError::Append { .. } | LogError::Io { .. })
             | Self::Store(StoreError::Conflict { .. } | StoreError::Io { .. }) => true,
             Self::Log(_) | Self::Store(_) | Self::Record { .. } | Self::Row(_) | Self::Stored { .. } => false,
-            Self::Sealed | Self::Evidence(_) => false,
+            Self::Sealed | Self::Evidence(_) | Self::Lake(_) => false,
         }
     }
 }

@@ -90,6 +90,7 @@ impl World {
                 clock: self.clock.clone(),
                 quiet: Arc::default(),
                 snapshots: self.folder.path().join("checkpoints"),
+                lake: None,
             },
             evidence: Arc::clone(&self.ledger),
             order: Box::new(move |operation| {

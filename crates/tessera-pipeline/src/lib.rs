@@ -25,6 +25,7 @@ mod housekeeping;
 #[cfg(test)]
 mod housekeeping_tests;
 mod item;
+mod lake;
 mod line;
 #[cfg(test)]
 mod line_tests;
@@ -50,6 +51,7 @@ mod rows;
 mod runner;
 mod scrub;
 mod shared;
+mod sight;
 mod simulate;
 mod simulation;
 mod snapshot;
@@ -77,6 +79,7 @@ pub use groups::{GroupMembers, GroupOf, for_each_group, group_members, groups_of
 pub use history::{History, Scanned};
 pub use housekeeping::{Housekeeper, Housekeeping, HousekeepingStatus, Tell, recipients};
 pub use item::{Item, Parsed};
+pub use lake::{LakeFeed, LakeFeedStatus};
 pub use line::NOT_SENT;
 pub use matching::{
     Candidate, ComparedPair, Description, ExplainError, FindError, MatchQuestion, MatcherEffect,
@@ -98,6 +101,7 @@ pub use reviews::{Decision, ReviewId, ReviewRow, ReviewState, load_review, load_
 pub use rows::{ErasureRow, load_accounts, load_audits, load_erasures, load_request, load_requests};
 pub use runner::{Progress, Runner};
 pub use scrub::{Scrub, Scrubbed};
+pub use sight::sight_of;
 pub use simulate::{Walked, WhatIf};
 pub use simulation::{BeforeAfter, DestinationEffect, PurposeEffect, Simulation, ValueEffect};
 pub use snapshot::{SnapshotError, newest_snapshot, oldest_snapshot, read_snapshot, write_snapshot};

@@ -14,6 +14,7 @@ use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 use crate::apply::{Application, Settings};
 use crate::contracts;
 use crate::groups::{self, Before};
+use crate::lake;
 use crate::matching::{Compared, Touched, model_key};
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
@@ -30,6 +31,9 @@ pub struct PipelineOptions {
     pub read_bytes_max: usize,
     /// How long a message id is remembered, in milliseconds. 72 h unless set.
     pub dedup_window_millis: i64,
+    /// The lake has everything before this place of the log and is to get what is kept from there on. `None`: there is
+    /// no lake.
+    pub lake_from: Option<Position>,
 }
 
 impl Default for PipelineOptions {
@@ -38,6 +42,7 @@ impl Default for PipelineOptions {
             batch_events_max: 2_000,
             read_bytes_max: 4 * 1024 * 1024,
             dedup_window_millis: 72 * 60 * 60 * 1000,
+            lake_from: None,
         }
     }
 }
@@ -243,6 +248,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             key: &self.key,
             dedup_window_millis: self.options.dedup_window_millis,
             is_watched: (self.is_watched)(),
+            lake_from: self.options.lake_from,
         };
         let start = self.clock.monotonic_nanos();
         let grouped = Before::of(&view, rules, &self.key);
@@ -250,8 +256,9 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         for item in items {
             application.item(item)?;
         }
-        let Application { view, mut puts, notices, mut regrouped, .. } = application;
+        let Application { view, mut puts, notices, mut regrouped, kept, .. } = application;
         puts.extend(grouped.changes(self.store.as_ref(), &view, rules, &self.key)?);
+        puts.extend(lake::feed(kept, next)?);
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
         if self.compared.is_any() {
@@ -363,6 +370,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             key: &self.key,
             dedup_window_millis: self.options.dedup_window_millis,
             is_watched: (self.is_watched)(),
+            lake_from: self.options.lake_from,
         };
         let grouped = Before::of(&view, &rules, &self.key);
         let mut application = Application::new(&settings, view);

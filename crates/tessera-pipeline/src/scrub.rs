@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::Serialize;
 use tessera_model::{
-    Call, Entrance, Erasing, Event, FragmentId, HashKey, ParseContext, PurposeSet, Record, Rules, Timestamp,
-    erase_events, find_values, pad_operation, parse_body,
+    Call, Entrance, Erasing, Event, FragmentId, HashKey, ParseContext, PurposeId, PurposeSet, Record,
+    RequestId, Rules, Timestamp, erase_events, find_values, is_erased, pad_operation, parse_body,
 };
 use tessera_policy::{Consents, covering, is_in_time};
 use tessera_profile::Row;
-use tessera_store::{Log, Position, Store};
+use tessera_store::{LakeFate, LakeRewritten, LakeRow, Log, Position, Store};
 
 use crate::query::load_cluster;
 use crate::view::cluster_key;
-use crate::{Mentions, PipelineError};
+use crate::{LakeFeed, Mentions, PipelineError};
 
 /// What a pass over the log came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,7 +67,100 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         upto: Position,
         progress: &mut dyn FnMut(Position),
     ) -> Result<Scrubbed, PipelineError> {
-        let decide: &mut Decide<'_> = &mut |event, text| {
+        self.pass(upto, progress, &mut self.about(mentions, spared), Some(mentions))
+    }
+
+    /// The same in the lake.
+    ///
+    /// # Errors
+    /// As [`Scrub::people`].
+    pub fn people_in_lake(
+        &self,
+        feed: &LakeFeed<L, S>,
+        mentions: &Mentions<'_>,
+        spared: &Mentions<'_>,
+    ) -> Result<LakeRewritten, PipelineError> {
+        let mut about = self.about(mentions, spared);
+        feed.rewrite(&mut |row| {
+            if mentions.is_of(row.owner) {
+                return Ok(LakeFate::Remove);
+            }
+            let mut without = self.row_without(row, &mut about)?;
+            if mentions.in_words(&row.message_id) {
+                without
+                    .get_or_insert_with(|| Some(row.clone()))
+                    .iter_mut()
+                    .for_each(|row| row.message_id = "".into());
+            }
+            Ok(fate(without))
+        })
+    }
+
+    /// Removes every row of the lake that no purpose covers, and what no purpose covers any more from the purposes of the
+    /// others: a later yes must not open it again.
+    ///
+    /// # Errors
+    /// As [`Scrub::people`].
+    pub fn uncovered_in_lake(&self, feed: &LakeFeed<L, S>) -> Result<LakeRewritten, PipelineError> {
+        feed.rewrite(&mut |row| {
+            let Some(event) = self.event_of(row) else { return Ok(LakeFate::Keep) };
+            let Some(covered) = self.covering(&event)? else { return Ok(LakeFate::Remove) };
+            let purposes = row.purposes.and(covered);
+            Ok(match purposes {
+                same if same == row.purposes => LakeFate::Keep,
+                none if none.is_empty() => LakeFate::Remove,
+                purposes => LakeFate::Replace(Box::new(LakeRow { purposes, ..row.clone() })),
+            })
+        })
+    }
+
+    /// The row without what is meant; `None`: nothing is, `Some(None)`: all of it is.
+    fn row_without(
+        &self,
+        row: &LakeRow,
+        decide: &mut Decide<'_>,
+    ) -> Result<Option<Option<LakeRow>>, PipelineError> {
+        let event = self.event_of(row);
+        let mut failed = None;
+        let erased = erase_events(&Bytes::copy_from_slice(row.json.as_bytes()), false, |_, text| {
+            decide(event.as_ref(), text).unwrap_or_else(|error| {
+                failed = Some(error);
+                Erasing::Nothing
+            })
+        });
+        match (failed, erased) {
+            (Some(error), _) => Err(error),
+            (None, None) => Ok(None),
+            (None, Some(body)) => {
+                let json = String::from_utf8_lossy(&body);
+                Ok(Some((!is_erased(&json)).then(|| LakeRow { json: json.as_ref().into(), ..row.clone() })))
+            }
+        }
+    }
+
+    /// The event of a row of the lake, read by the rules in force.
+    fn event_of(&self, row: &LakeRow) -> Option<Event> {
+        let entrance = Entrance::CALLS.into_iter().find(|entrance| entrance.call() == Some(&row.call))?;
+        let record = Record::Ingest {
+            source: row.source.clone(),
+            received_at: row.received_at,
+            request_id: RequestId::default(),
+            entrance,
+            gpc: false,
+            body: Bytes::copy_from_slice(row.json.as_bytes()),
+        };
+        let mut event = self.events(&record).pop().flatten()?;
+        event.at = row.at;
+        Some(event)
+    }
+
+    /// What goes of an event when these people are erased.
+    fn about<'d>(
+        &'d self,
+        mentions: &'d Mentions<'_>,
+        spared: &'d Mentions<'_>,
+    ) -> impl FnMut(Option<&Event>, &str) -> Result<Erasing, PipelineError> + 'd {
+        move |event, text| {
             Ok(match event {
                 Some(event) if mentions.is_about(event) => Erasing::Everything,
                 // What the law obliges to keep of them is covered still.
@@ -80,8 +173,7 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
                 },
                 None => Erasing::Nothing,
             })
-        };
-        self.pass(upto, progress, decide, Some(mentions))
+        }
     }
 
     /// Makes unreadable every event up to `upto` that no purpose covers: none did when it came, or none does any more.
@@ -192,21 +284,23 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
 
     /// Whether a purpose covered the event when it came, and covers it now.
     fn is_covered(&self, event: &Event) -> Result<bool, PipelineError> {
+        Ok(self.covering(event)?.is_some())
+    }
+
+    /// The purposes that covered the event when it came and cover it now. `None`: there are none, and it is no proof either.
+    fn covering(&self, event: &Event) -> Result<Option<PurposeSet>, PipelineError> {
         // What was said about purposes is the proof of what was done; it goes with the person.
         let is_proof = matches!(event.call, Call::Consent { .. });
         let mut known: BTreeMap<FragmentId, Consents> = BTreeMap::new();
         for identified in &event.identifiers {
             if self.is_erased(identified.id)? {
-                return Ok(false);
+                return Ok(None);
             }
             let Some((cluster, node)) = load_cluster(self.store, identified.id)? else { continue };
             let ids = cluster.component(node).filter_map(|(at, fragment)| {
                 Some((cluster.graph().nodes().get(at)?.id, fragment.consents.clone()))
             });
             known.extend(ids);
-        }
-        if is_proof {
-            return Ok(true);
         }
         let mut told = Consents::default();
         if let Some(day) = event.born_on {
@@ -216,12 +310,24 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         let now: PurposeSet = covering(purposes, event.purposes, known.values().chain([&told]), self.now).0;
         let then: Vec<Consents> = known.values().map(|consents| consents.as_of(event.received_at)).collect();
         let then = covering(purposes, now, then.iter().chain([&told]), event.received_at).0;
-        let mut both = then.iter().filter_map(|id| purposes.by_id(id));
-        Ok(both.any(|purpose| is_in_time(purpose, event.at, self.now)))
+        let in_time = |id: &PurposeId| {
+            purposes.by_id(*id).is_some_and(|purpose| is_in_time(purpose, event.at, self.now))
+        };
+        let both: PurposeSet = then.iter().filter(in_time).collect();
+        Ok((is_proof || !both.is_empty()).then_some(both))
     }
 
     fn is_erased(&self, id: FragmentId) -> Result<bool, PipelineError> {
         let row = self.store.load(&[cluster_key(id)])?.into_iter().next().flatten();
         Ok(matches!(row.as_deref().map(Row::decode).transpose()?, Some(Row::Tombstone(_))))
+    }
+}
+
+/// What becomes of a row of the lake of which this is left.
+fn fate(without: Option<Option<LakeRow>>) -> LakeFate {
+    match without {
+        None => LakeFate::Keep,
+        Some(None) => LakeFate::Remove,
+        Some(Some(row)) => LakeFate::Replace(Box::new(row)),
     }
 }

@@ -110,7 +110,7 @@ pub fn write_snapshot(store: &impl Store, folder: &Path) -> Result<Position, Sna
         .and_then(|()| out.put(&VERSION.to_le_bytes()))
         .and_then(|()| out.put(&position.0.to_le_bytes()))
         .map_err(|e| io("write", e))?;
-    for_each_row(store, &Table::STATE, |key, value| {
+    for_each_row(store, &Table::KEPT, |key, value| {
         if failed.is_none() {
             failed = out.row(key, value).err();
         }

@@ -120,6 +120,12 @@ impl Screen {
         screen
     }
 
+    /// Whether everything may leave.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// What of an event may leave.
     #[must_use]
     pub fn screen<'t>(&self, json: &'t str) -> Screened<'t> {

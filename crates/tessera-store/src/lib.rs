@@ -1,4 +1,4 @@
-//! The seams to durable state: [`Log`], [`Store`] and [`Clock`], the in-memory implementations, and the
+//! The seams to durable state: [`Log`], [`Store`], [`Lake`] and [`Clock`], the in-memory implementations, and the
 //! compliance suites that every implementation runs.
 //!
 //! Not an engine: what the bytes mean is the pipeline's business. Invariants: an append that returned is
@@ -7,6 +7,7 @@
 mod clock;
 pub mod compliance;
 mod error;
+mod lake;
 mod log;
 mod memory_log;
 mod memory_store;
@@ -14,6 +15,7 @@ mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{LogError, StoreError};
+pub use lake::{Lake, LakeError, LakeFate, LakeRewritten, LakeRow, LakeSize, Sift};
 pub use log::{Bounds, Entry, Log, Position, Replace, Retention, Rewritten};
 pub use memory_log::MemoryLog;
 pub use memory_store::MemoryStore;

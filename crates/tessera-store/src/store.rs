@@ -41,13 +41,15 @@ pub enum Table {
     Group = 13,
     /// Audits of the data's quality.
     Quality = 14,
+    /// Which events the lake is still to get, by place in the log. Not part of the state hash: the lake empties it.
+    Lake = 15,
     /// What matchers have learned.
     Matcher = 16,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -62,6 +64,24 @@ impl Table {
         Self::Contract,
         Self::Group,
         Self::Quality,
+        Self::Lake,
+        Self::Matcher,
+    ];
+    /// The tables that a snapshot holds: the state, and what the lake is still to get of it.
+    pub const KEPT: [Self; 14] = [
+        Self::Cluster,
+        Self::Seen,
+        Self::Reject,
+        Self::Workspace,
+        Self::Count,
+        Self::Account,
+        Self::Request,
+        Self::Erasure,
+        Self::Review,
+        Self::Contract,
+        Self::Group,
+        Self::Quality,
+        Self::Lake,
         Self::Matcher,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.

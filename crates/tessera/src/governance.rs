@@ -103,7 +103,16 @@ impl Governance {
             fall_points: settings.quality.fall_points,
         };
         let housekeeper = Housekeeper {
-            eraser: Eraser { log, store, rules, key, clock, quiet, snapshots: snapshots.to_owned() },
+            eraser: Eraser {
+                log,
+                store,
+                rules,
+                key,
+                clock,
+                quiet,
+                snapshots: snapshots.to_owned(),
+                lake: None,
+            },
             evidence: Arc::clone(&evidence),
             order: Box::new(move |operation| order(&appender, &progress, order_clock.as_ref(), operation)),
             tell: Box::new(move |row, to| tell_of_erasure(queues.0.as_ref(), row, to, queues.1.now())),

@@ -41,6 +41,11 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
             "tessera-evidence",
         ],
     ),
+    // It reads people as the pipeline lets them be read; nobody but the binary builds its engine.
+    (
+        "tessera-lake",
+        &["tessera-model", "tessera-pipeline", "tessera-policy", "tessera-profile", "tessera-store"],
+    ),
     (
         "tessera-server",
         &[
@@ -90,6 +95,7 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
             "tessera-store-embedded",
             "tessera-connect",
             "tessera-evidence",
+            "tessera-lake",
             "tessera-rights",
             "tessera-match",
             "tessera-mx",

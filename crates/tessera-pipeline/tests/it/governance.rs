@@ -78,6 +78,7 @@ impl World {
             clock: self.clock.clone(),
             quiet: Arc::new(Mutex::new(())),
             snapshots: folder.to_owned(),
+            lake: None,
         }
     }
 

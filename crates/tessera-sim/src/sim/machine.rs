@@ -155,5 +155,6 @@ fn options(bug: Option<Bug>, chance: &mut Random) -> PipelineOptions {
         batch_events_max: 1 + chance.index(40),
         read_bytes_max: 1 + chance.index(8_000),
         dedup_window_millis: if bug == Some(Bug::ForgetsRepeats) { 0 } else { defaults.dedup_window_millis },
+        lake_from: None,
     }
 }

@@ -98,6 +98,7 @@ fn is_hashed(table: Table) -> bool {
         | Table::Contract
         | Table::Group
         | Table::Quality
-        | Table::Matcher => false,
+        | Table::Matcher
+        | Table::Lake => false,
     }
 }

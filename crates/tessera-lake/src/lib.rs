@@ -1,0 +1,18 @@
+//! The lake: every event that was kept, as a Delta table of Parquet files, and SQL over it that names its purpose.
+//!
+//! Not the source of truth, which is the log, and not a decision about anybody: that is the policy crate's. Invariants: files
+//! and log position are one commit; the engine never sees a value that the purpose and the reader may not. References: the
+//! Delta transaction log protocol; Apache Parquet; Apache DataFusion.
+
+mod action;
+mod columns;
+mod delta;
+mod files;
+mod query;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use delta::{DeltaLake, LakeOptions};
+pub use query::{Answer, Asked, Engine, Format, QueryFailure, QueryLimits, SQL_BYTES_MAX, Seen};

@@ -1,0 +1,295 @@
+//! One query: understood, checked to be a read, run within its limits, and answered.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion_functions_json::udfs::json_union_to_text_udf;
+use futures::StreamExt as _;
+use tessera_model::{LabelSet, PurposeName, Rules, Timestamp};
+use tessera_policy::Labels;
+use tessera_store::{LakeError, Store};
+use tokio::runtime::Runtime;
+
+use super::error::QueryFailure;
+use super::events::{Events, Gate};
+use super::mask::Masks;
+use super::output::{Format, Output};
+use super::people::{Live, People, Seen, Sights, Witness};
+use super::tables::{Kind, PeopleTable};
+use crate::DeltaLake;
+
+/// Longest query, in bytes.
+pub const SQL_BYTES_MAX: usize = 64 * 1024;
+/// Most words and signs of a query: a chain of operators is as deep as it is long, and parsing and planning it takes stack.
+const SQL_TOKENS_MAX: usize = 4_000;
+/// Enough for a query of that many. Memory is taken only as far as it is used.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// What queries may take.
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    /// How long one may take, in seconds.
+    pub timeout_seconds: u64,
+    /// Memory for all that run, in bytes; sorts, joins and groups beyond it go to disk.
+    pub memory_bytes: usize,
+    /// Disk for what goes there, in bytes.
+    pub spill_bytes_max: u64,
+    /// Largest answer, in bytes.
+    pub answer_bytes_max: usize,
+    /// Threads for one query.
+    pub threads: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            timeout_seconds: 60,
+            memory_bytes: 512 * 1024 * 1024,
+            spill_bytes_max: 16 * 1024 * 1024 * 1024,
+            answer_bytes_max: 64 * 1024 * 1024,
+            threads: 2,
+        }
+    }
+}
+
+/// Who asks what, and why.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The query.
+    pub sql: String,
+    /// For this purpose.
+    pub purpose: PurposeName,
+    /// Fields with any of these labels are not shown.
+    pub hidden: LabelSet,
+    /// Consents for other purposes than these are not shown; `None`: all are.
+    pub purposes: Option<BTreeSet<PurposeName>>,
+    /// The form of the answer.
+    pub format: Format,
+    /// The moment of the decisions.
+    pub now: Timestamp,
+}
+
+/// An answer, and whose data it is made of.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The answer, in the format that was asked for.
+    pub body: Vec<u8>,
+    /// Its rows.
+    pub rows: u64,
+    /// What the query was given.
+    pub seen: Seen,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({} rows, {} bytes)", self.rows, self.body.len())
+    }
+}
+
+/// Runs queries over a lake.
+pub struct Engine {
+    lake: Arc<DeltaLake>,
+    limits: QueryLimits,
+    environment: Arc<RuntimeEnv>,
+    /// Queries compute on threads of their own: requests are never kept waiting.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    /// An engine over `lake` that spills into `spill`: what is left there by a process that died goes.
+    ///
+    /// # Errors
+    /// When the folder cannot be made anew, or threads cannot be started.
+    pub fn new(lake: Arc<DeltaLake>, spill: PathBuf, limits: QueryLimits) -> Result<Self, LakeError> {
+        let io = |source| LakeError::Io { what: "make", file: spill.clone(), source };
+        match std::fs::remove_dir_all(&spill) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => std::fs::create_dir_all(&spill).map_err(io)?,
+        }
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![spill.clone()]))
+            .with_max_temp_directory_size(limits.spill_bytes_max);
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| io(std::io::Error::other(error.strip_backtrace())))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(limits.threads.max(1))
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("tessera-query")
+            .enable_time()
+            .build()
+            .map_err(io)?;
+        Ok(Self { lake, limits, environment, runtime: Some(runtime) })
+    }
+
+    /// Answers a query. Dropping the future ends the query.
+    ///
+    /// # Errors
+    /// [`QueryFailure`].
+    pub async fn ask<S: Store>(
+        self: &Arc<Self>,
+        store: Arc<S>,
+        (rules, labels): (Arc<Rules>, Arc<Labels>),
+        asked: Asked,
+    ) -> Result<Answer, QueryFailure> {
+        check_length(&asked.sql)?;
+        let Some(purpose) = rules.purposes.get(&asked.purpose) else {
+            return Err(QueryFailure::NotUnderstood { what: "its purpose is not declared".to_owned() });
+        };
+        let masks = Masks::new(&labels, purpose, asked.hidden);
+        let people: Arc<dyn People> = Arc::new(Live {
+            store,
+            rules: Arc::clone(&rules),
+            labels,
+            purpose: asked.purpose.clone(),
+            hidden: asked.hidden,
+            purposes: asked.purposes.clone(),
+            now: asked.now,
+        });
+        let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
+        let (engine, limit) = (Arc::clone(self), Duration::from_secs(self.limits.timeout_seconds));
+        let work = async move { tokio::time::timeout(limit, engine.run(people, masks, &asked)).await };
+        let seconds = self.limits.timeout_seconds;
+        match Ending(runtime.spawn(work)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(QueryFailure::TimedOut { seconds }),
+            // It panicked: an error of the engine, which has told the log where.
+            Err(_) => Err(QueryFailure::Value),
+        }
+    }
+
+    async fn run(
+        &self,
+        people: Arc<dyn People>,
+        masks: Masks,
+        asked: &Asked,
+    ) -> Result<Answer, QueryFailure> {
+        let witness = Arc::new(Witness::default());
+        let reading = Arc::new(self.lake.read().await);
+        let context = self.context();
+        let gate = Gate {
+            people: Arc::clone(&people),
+            sights: Sights::default(),
+            masks,
+            witness: Arc::clone(&witness),
+        };
+        let events = Events { folder: self.lake.table().to_owned(), reading, gate: Arc::new(gate) };
+        context.register_table("events", Arc::new(events)).map_err(QueryFailure::of)?;
+        for kind in Kind::ALL {
+            let table = PeopleTable { kind, people: Arc::clone(&people), witness: Arc::clone(&witness) };
+            context.register_table(kind.name(), Arc::new(table)).map_err(QueryFailure::of)?;
+        }
+        let mut context = context;
+        datafusion_functions_json::register_all(&mut context).map_err(QueryFailure::of)?;
+        let frame = plan(&context, &asked.sql).await?;
+        let schema = Arc::clone(frame.schema().inner());
+        let mut output = Output::new(asked.format, schema, self.limits.answer_bytes_max)?;
+        let mut stream = frame.execute_stream().await.map_err(QueryFailure::of)?;
+        while let Some(batch) = stream.next().await {
+            output.write(batch.map_err(QueryFailure::of)?)?;
+        }
+        drop(stream);
+        let rows = output.rows;
+        Ok(Answer { body: output.end()?, rows, seen: witness.take() })
+    }
+
+    fn context(&self) -> SessionContext {
+        let config = SessionConfig::new()
+            .with_target_partitions(self.limits.threads.max(1))
+            .with_information_schema(true);
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.environment))
+    }
+}
+
+fn check_length(sql: &str) -> Result<(), QueryFailure> {
+    let too_long = |of, count, max| Err(QueryFailure::TooLong { of, count, max });
+    if sql.len() > SQL_BYTES_MAX {
+        return too_long("bytes", sql.len(), SQL_BYTES_MAX);
+    }
+    let tokens =
+        Tokenizer::new(&GenericDialect {}, sql).tokenize().map_err(|_| QueryFailure::NotUnderstood {
+            what: "a quotation mark or a comment is not closed, or a sign is none of SQL's".to_owned(),
+        })?;
+    match tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).count() {
+        count if count > SQL_TOKENS_MAX => too_long("words and signs", count, SQL_TOKENS_MAX),
+        _ => Ok(()),
+    }
+}
+
+/// Ends the task with whoever waits for it.
+struct Ending<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Future for Ending<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(context)
+    }
+}
+
+/// What the query asks for, if it only reads.
+async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, QueryFailure> {
+    let plan = context.state().create_logical_plan(sql).await.map_err(QueryFailure::of)?;
+    let only_reads =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    if only_reads.verify_plan(&plan).is_err() || writes(&plan) {
+        return Err(QueryFailure::NotARead);
+    }
+    let frame = context.execute_logical_plan(plan).await.map_err(QueryFailure::of)?;
+    in_plain_types(frame)
+}
+
+fn writes(plan: &LogicalPlan) -> bool {
+    matches!(
+        plan,
+        LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
+    )
+}
+
+/// JSON values of several types are told as texts: no format has a column of several types.
+fn in_plain_types(frame: DataFrame) -> Result<DataFrame, QueryFailure> {
+    let schema = frame.schema().clone();
+    let is_mixed = |kind: &datafusion::arrow::datatypes::DataType| {
+        matches!(kind, datafusion::arrow::datatypes::DataType::Union(_, _))
+    };
+    if !schema.fields().iter().any(|field| is_mixed(field.data_type())) {
+        return Ok(frame);
+    }
+    let columns = schema.iter().map(|(table, field)| {
+        let column = Expr::Column(datafusion::common::Column::new(table.cloned(), field.name()));
+        match is_mixed(field.data_type()) {
+            true => json_union_to_text_udf().call(vec![column]).alias(field.name()),
+            false => column,
+        }
+    });
+    frame.select(columns.collect::<Vec<_>>()).map_err(QueryFailure::of)
+}

@@ -1,0 +1,312 @@
+//! The table `events`: rows and fields that the purpose permits, decided while files are read.
+//!
+//! Invariant: what leaves [`Gate::pass`] is all that the engine ever sees: it comes before every filter, join and function.
+//! Only times are compared before, to leave whole files unread.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use tessera_model::FragmentId;
+use tessera_store::LakeError;
+
+use super::error::QueryFailure;
+use super::mask::Masks;
+use super::people::{People, Sights, Witness};
+use crate::action::DataFile;
+use crate::columns::{Columns, FIELDS, From, STORED, from_micros, time_type};
+use crate::delta::Reading;
+use crate::files::Batches;
+
+const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// The columns as a query names them.
+pub(crate) static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let mut fields =
+        vec![text("profile_id"), text("fragment_id"), text("message_id"), text("type"), text("source")];
+    fields.extend(["timestamp", "received_at"].map(|name| Field::new(name, time_type(), true)));
+    fields.push(Field::new("day", DataType::Date32, true));
+    fields.extend(FIELDS.iter().filter(|(_, from)| *from != From::Rest).map(|(name, _)| text(name)));
+    Arc::new(Schema::new(fields))
+});
+
+/// What decides on rows and fields.
+pub(crate) struct Gate {
+    pub(crate) people: Arc<dyn People>,
+    pub(crate) sights: Sights,
+    pub(crate) masks: Masks,
+    pub(crate) witness: Arc<Witness>,
+}
+
+const JSON: [&str; 3] = ["properties", "traits", "context"];
+
+impl Gate {
+    /// The columns of the files that `wanted` need.
+    fn needed(&self, wanted: &SchemaRef) -> SchemaRef {
+        let is_wanted = |name: &str| wanted.column_with_name(name).is_some();
+        let wants_json = JSON.iter().any(|name| is_wanted(name)) && !self.masks.is_open();
+        let always = ["fragment_id", "purposes", "timestamp", "received_at"];
+        let fields = STORED.fields().iter().filter(|field| {
+            let name = field.name().as_str();
+            let is_shown = is_wanted(name) && !self.masks.hides(name);
+            always.contains(&name) || is_shown || (wants_json && (JSON.contains(&name) || name == "rest"))
+        });
+        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+    }
+
+    /// The rows that the purpose may use, with what the reader sees of them.
+    fn pass(
+        &self,
+        batch: &RecordBatch,
+        wanted: &SchemaRef,
+        file: &std::path::Path,
+    ) -> std::result::Result<RecordBatch, QueryFailure> {
+        let columns = Columns::of(batch, file);
+        let (owners, purposes, at) = (columns.owners()?, columns.purposes()?, columns.times("timestamp")?);
+        let sights = self.sights.of(self.people.as_ref(), &owners)?;
+        let permitted: Vec<Option<FragmentId>> = sights
+            .iter()
+            .zip(purposes)
+            .enumerate()
+            .map(|(row, (sight, purposes))| {
+                let (profile, permit) = sight.as_deref()?;
+                permit.covers(purposes, from_micros(at.value(row))).then_some(*profile)
+            })
+            .collect();
+        let mask: BooleanArray = permitted.iter().map(|profile| Some(profile.is_some())).collect();
+        let profiles: Vec<FragmentId> = permitted.into_iter().flatten().collect();
+        let arrow = |error| corrupt(file, error);
+        let batch = filter_record_batch(batch, &mask).map_err(arrow)?;
+        let columns = self.shown(&batch, &profiles, (wanted, file))?;
+        if !profiles.is_empty() {
+            self.witness.note(profiles.iter().copied().collect::<BTreeSet<_>>(), self.fields(wanted));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)
+            .map_err(|error| corrupt(file, error))?)
+    }
+
+    fn shown(
+        &self,
+        batch: &RecordBatch,
+        profiles: &[FragmentId],
+        (wanted, file): (&SchemaRef, &std::path::Path),
+    ) -> std::result::Result<Vec<ArrayRef>, QueryFailure> {
+        let columns = Columns::of(batch, file);
+        let wants_json = wanted.fields().iter().any(|field| JSON.contains(&field.name().as_str()));
+        let parts: Vec<_> = match wants_json && !self.masks.is_open() {
+            true => columns.jsons()?.iter().map(|json| self.masks.parts(json)).collect(),
+            false => Vec::new(),
+        };
+        let column = |field: &Field| -> std::result::Result<ArrayRef, QueryFailure> {
+            let name = field.name().as_str();
+            Ok(match name {
+                "profile_id" => {
+                    Arc::new(profiles.iter().map(|id| Some(id.to_string())).collect::<StringArray>())
+                }
+                "day" => {
+                    let at = columns.times("received_at")?;
+                    let day = |row| i32::try_from(at.value(row).div_euclid(MICROS_PER_DAY)).ok();
+                    Arc::new((0..at.len()).map(day).collect::<Date32Array>())
+                }
+                _ if self.masks.hides(name) => new_null_array(field.data_type(), batch.num_rows()),
+                _ if JSON.contains(&name) && !self.masks.is_open() => {
+                    let text = |parts: &super::mask::Parts| parts.get(name).cloned().flatten();
+                    Arc::new(parts.iter().map(text).collect::<StringArray>())
+                }
+                _ => {
+                    let found = batch.column_by_name(name);
+                    found.map(Arc::clone).ok_or_else(|| corrupt(file, format!("column `{name}`")))?
+                }
+            })
+        };
+        wanted.fields().iter().map(|field| column(field)).collect()
+    }
+
+    /// Paths of what a query that reads `wanted` is given.
+    fn fields(&self, wanted: &SchemaRef) -> Vec<String> {
+        let path = |name: &str| match FIELDS.iter().find(|(known, _)| *known == name).map(|(_, from)| *from) {
+            _ if self.masks.hides(name) => None,
+            Some(From::Top("userId")) => Some("identifiers.user_id".to_owned()),
+            Some(From::Top("anonymousId")) => Some("identifiers.anonymous_id".to_owned()),
+            Some(From::Top(_)) => Some("identifiers.account_id".to_owned()),
+            Some(From::Context(path)) => Some(format!("context.{path}")),
+            Some(From::Properties | From::Traits | From::ContextJson) => Some(format!("{name}.*")),
+            Some(From::Name | From::Rest) | None => None,
+        };
+        let paths = wanted.fields().iter().filter_map(|field| path(field.name()));
+        paths.chain(["events".to_owned()]).collect()
+    }
+}
+
+fn corrupt(file: &std::path::Path, what: impl ToString) -> LakeError {
+    LakeError::Corrupt { file: file.to_owned(), what: what.to_string() }
+}
+
+/// The table.
+pub(crate) struct Events {
+    pub(crate) folder: std::path::PathBuf,
+    pub(crate) reading: Arc<Reading>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("events")
+    }
+}
+
+#[async_trait]
+impl TableProvider for Events {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&SHOWN)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // The engine compares again: a file is left out only if no row of it can pass.
+        let support = |filter: &&Expr| match bound(filter) {
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let wanted = match projection {
+            Some(projection) => Arc::new(SHOWN.project(projection)?),
+            None => Arc::clone(&SHOWN),
+        };
+        let bounds: Vec<Bound> = filters.iter().filter_map(bound).collect();
+        let files = self.reading.version.files.values();
+        let mut files: Vec<Arc<DataFile>> =
+            files.filter(|file| bounds.iter().all(|bound| bound.may_hold(file))).cloned().collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.rows));
+        let shares = state.config().target_partitions().clamp(1, files.len().max(1));
+        let mut split: Vec<Vec<Arc<DataFile>>> = vec![Vec::new(); shares];
+        for (number, file) in files.into_iter().enumerate() {
+            if let Some(share) = split.get_mut(number % shares) {
+                share.push(file);
+            }
+        }
+        let partitions = split.into_iter().map(|files| {
+            Arc::new(Share {
+                folder: self.folder.clone(),
+                files,
+                wanted: Arc::clone(&wanted),
+                gate: Arc::clone(&self.gate),
+                _reading: Arc::clone(&self.reading),
+            }) as Arc<dyn PartitionStream>
+        });
+        let plan =
+            StreamingTableExec::try_new(Arc::clone(&wanted), partitions.collect(), None, [], false, limit)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+/// What a comparison with a constant says of the times of rows, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    is_lower: bool,
+    micros: i64,
+}
+
+impl Bound {
+    fn may_hold(self, file: &DataFile) -> bool {
+        match self.is_lower {
+            true => file.times.1.as_millis().saturating_mul(1000).saturating_add(999) >= self.micros,
+            false => file.times.0.as_millis().saturating_mul(1000) <= self.micros,
+        }
+    }
+}
+
+fn bound(filter: &Expr) -> Option<Bound> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
+    let (column, op, literal) = match (left.as_ref(), right.as_ref()) {
+        (Expr::Column(column), literal @ Expr::Literal(..)) => (column, *op, literal),
+        (literal @ Expr::Literal(..), Expr::Column(column)) => (column, op.swap()?, literal),
+        _ => return None,
+    };
+    let Expr::Literal(ScalarValue::TimestampMicrosecond(Some(micros), _), _) = literal else { return None };
+    let is_lower = matches!(op, Operator::Gt | Operator::GtEq);
+    if !is_lower && !matches!(op, Operator::Lt | Operator::LtEq) {
+        return None;
+    }
+    (column.name == "timestamp").then_some(Bound { is_lower, micros: *micros })
+}
+
+/// A part of the table's files.
+struct Share {
+    folder: std::path::PathBuf,
+    files: Vec<Arc<DataFile>>,
+    wanted: SchemaRef,
+    gate: Arc<Gate>,
+    /// Keeps the files where they are.
+    _reading: Arc<Reading>,
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("events")
+    }
+}
+
+impl PartitionStream for Share {
+    fn schema(&self) -> &SchemaRef {
+        &self.wanted
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.wanted), 2);
+        let (folder, files) = (self.folder.clone(), self.files.clone());
+        let (wanted, gate, out) = (Arc::clone(&self.wanted), Arc::clone(&self.gate), stream.tx());
+        stream.spawn_blocking(move || {
+            let needed = gate.needed(&wanted);
+            for file in files {
+                let batches = Batches::open(&folder, &file.path, Arc::clone(&needed)).map_err(failed)?;
+                let path = batches.path().to_owned();
+                for batch in batches {
+                    let batch = gate.pass(&batch.map_err(failed)?, &wanted, &path).map_err(external)?;
+                    // Nobody listens any more: the query is over.
+                    if batch.num_rows() > 0 && out.blocking_send(Ok(batch)).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        stream.build()
+    }
+}
+
+fn failed(error: LakeError) -> DataFusionError {
+    external(QueryFailure::Lake(error))
+}
+
+pub(crate) fn external(error: QueryFailure) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,18 @@
+//! SQL over the lake and the state, for a purpose.
+//!
+//! Not a way around the gate: the tables yield only what the purpose permits and the reader may see, before any operator of
+//! the engine runs. So no join, alias, filter, plan, statistic or error can tell more. Invariant: nothing of the engine
+//! reads files, store or settings by itself.
+
+mod engine;
+mod error;
+mod events;
+mod mask;
+mod output;
+mod people;
+mod tables;
+
+pub use engine::{Answer, Asked, Engine, QueryLimits, SQL_BYTES_MAX};
+pub use error::QueryFailure;
+pub use output::Format;
+pub use people::Seen;

@@ -1,0 +1,125 @@
+//! What a query is let see of people: the only way from the store into the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tessera_model::{FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp};
+use tessera_pipeline::{PipelineError, ProfilePage, Query, RejectId, RejectRow, list_rejects, sight_of};
+use tessera_policy::{Labels, Permit};
+use tessera_profile::{Reader, View};
+use tessera_store::Store;
+
+/// So many people at most are named one by one in the record of a query.
+pub(crate) const NAMED_MAX: usize = 1_000;
+
+/// The state, seen for one purpose by one reader at one moment.
+pub(crate) trait People: Send + Sync + 'static {
+    /// Whose profile a fragment is in, and the permit to use that person's data. `None`: nothing permits it.
+    fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError>;
+
+    /// Some profiles of people, as far as they may be seen.
+    fn page(&self, after: Option<&str>) -> Result<ProfilePage, PipelineError>;
+
+    /// Some rejects.
+    fn rejects(&self, after: Option<RejectId>) -> Result<Vec<(RejectId, RejectRow)>, PipelineError>;
+}
+
+/// The state as it is while the query runs.
+pub(crate) struct Live<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) purpose: PurposeName,
+    pub(crate) hidden: LabelSet,
+    pub(crate) purposes: Option<BTreeSet<PurposeName>>,
+    pub(crate) now: Timestamp,
+}
+
+const PAGE: usize = 256;
+
+impl<S: Store> People for Live<S> {
+    fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError> {
+        sight_of(self.store.as_ref(), owner, (&self.rules, &self.purpose, self.now))
+    }
+
+    fn page(&self, after: Option<&str>) -> Result<ProfilePage, PipelineError> {
+        let query =
+            Query { rules: &self.rules, purpose: Some(&self.purpose), view: View::default(), now: self.now };
+        let reader = Reader { labels: &self.labels, hidden: self.hidden, purposes: self.purposes.as_ref() };
+        query.seen_by(reader).list(self.store.as_ref(), after, PAGE, |profile| {
+            profile.identifiers.iter().all(|identifier| identifier.namespace != NamespaceRules::ACCOUNT)
+        })
+    }
+
+    fn rejects(&self, after: Option<RejectId>) -> Result<Vec<(RejectId, RejectRow)>, PipelineError> {
+        list_rejects(self.store.as_ref(), after, PAGE, |_| true)
+    }
+}
+
+/// Whose data a query was given, and which fields of it: for the record.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    seen: Mutex<Seen>,
+}
+
+/// What a query was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Profiles whose rows it was given.
+    pub profiles: BTreeSet<FragmentId>,
+    /// Paths of the fields in them.
+    pub fields: BTreeSet<String>,
+}
+
+impl Seen {
+    /// The profiles, if they are so few that a record of each makes sense.
+    #[must_use]
+    pub fn named(&self) -> Option<&BTreeSet<FragmentId>> {
+        (self.profiles.len() <= NAMED_MAX).then_some(&self.profiles)
+    }
+}
+
+impl Witness {
+    pub(crate) fn note(
+        &self,
+        profiles: impl IntoIterator<Item = FragmentId>,
+        fields: impl IntoIterator<Item = String>,
+    ) {
+        let mut seen = self.seen.lock();
+        seen.profiles.extend(profiles);
+        seen.fields.extend(fields);
+    }
+
+    pub(crate) fn take(&self) -> Seen {
+        std::mem::take(&mut self.seen.lock())
+    }
+}
+
+/// A profile, and the permit to use that person's data; `None`: nothing permits it.
+pub(crate) type Sight = Option<Arc<(FragmentId, Permit)>>;
+
+/// What the owners of events are, asked once each.
+#[derive(Default)]
+pub(crate) struct Sights {
+    known: Mutex<BTreeMap<FragmentId, Sight>>,
+}
+
+impl Sights {
+    pub(crate) fn of(&self, people: &dyn People, owners: &[FragmentId]) -> Result<Vec<Sight>, PipelineError> {
+        let mut found = Vec::with_capacity(owners.len());
+        for owner in owners {
+            let known = self.known.lock().get(owner).cloned();
+            let sight = match known {
+                Some(sight) => sight,
+                None => {
+                    let sight = people.sight(*owner)?.map(Arc::new);
+                    self.known.lock().insert(*owner, sight.clone());
+                    sight
+                }
+            };
+            found.push(sight);
+        }
+        Ok(found)
+    }
+}

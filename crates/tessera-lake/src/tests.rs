@@ -1,0 +1,6 @@
+//! The lake through its door.
+
+mod feed;
+mod lake;
+mod query;
+mod world;
