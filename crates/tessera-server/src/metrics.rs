@@ -84,6 +84,10 @@ metrics! {
     MatchSeconds Counter "tessera_match_compare_seconds" "Time that live matchers took for that"
     MatchWaiting Gauge "tessera_match_waiting_profiles" "Profiles that wait for the matchers"
     MatchBehind Gauge "tessera_match_behind_seconds" "For how long profiles have always been waiting for the matchers; 0: none waits"
+    LakeRows Gauge "tessera_lake_rows" "Events in the lake"
+    LakeFiles Gauge "tessera_lake_files" "Files of the lake"
+    LakeSize Gauge "tessera_lake_size_bytes" "Size of the lake"
+    LakePosition Gauge "tessera_lake_position" "Everything kept before this log position is in the lake"
     LiveWatchers Gauge "tessera_live_watchers" "Readers of the live stream"
 }
 
@@ -115,13 +119,14 @@ pub(crate) enum RouteGroup {
     Rejects,
     Destinations,
     Totals,
+    Query,
     Live,
     System,
     Unknown,
 }
 
 impl RouteGroup {
-    const ALL: [(Self, &str); 10] = [
+    const ALL: [(Self, &str); 11] = [
         (Self::Ingest, "ingest"),
         (Self::Clients, "clients"),
         (Self::Profiles, "profiles"),
@@ -129,6 +134,7 @@ impl RouteGroup {
         (Self::Rejects, "rejects"),
         (Self::Destinations, "destinations"),
         (Self::Totals, "totals"),
+        (Self::Query, "query"),
         (Self::Live, "live"),
         (Self::System, "system"),
         (Self::Unknown, "unknown"),
@@ -148,6 +154,7 @@ impl RouteGroup {
             ("api", "v1", "rejects") => Self::Rejects,
             ("api", "v1", "destinations") => Self::Destinations,
             ("api", "v1", "totals") => Self::Totals,
+            ("api", "v1", "query") => Self::Query,
             ("api", "v1", "live") => Self::Live,
             ("health" | "ready" | "metrics" | "openapi.json", ..) => Self::System,
             _ => Self::Unknown,
@@ -163,7 +170,7 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// Requests answered, by group and class of status.
 #[derive(Debug, Default)]
-pub(crate) struct HttpCounters([[AtomicU64; 4]; 10]);
+pub(crate) struct HttpCounters([[AtomicU64; 4]; 11]);
 
 impl HttpCounters {
     pub(crate) fn count(&self, group: RouteGroup, status: StatusCode) {
@@ -267,6 +274,18 @@ fn snapshot<L: Log, S: Store>(shared: &Shared<L, S>, totals: &TotalsAnswer) -> V
     samples.extend(
         single.map(|(metric, value)| Sample { metric, values: vec![(Vec::new(), Value::Whole(value))] }),
     );
+    if let Some(lake) = &parts.lake {
+        let size = lake.size();
+        let lake = [
+            (Metric::LakeRows, size.rows),
+            (Metric::LakeFiles, size.files),
+            (Metric::LakeSize, size.bytes),
+            (Metric::LakePosition, lake.position().0),
+        ];
+        samples.extend(
+            lake.map(|(metric, value)| Sample { metric, values: vec![(Vec::new(), Value::Whole(value))] }),
+        );
+    }
     samples.push(quality(parts.store.as_ref()));
     samples.extend(matching(parts.matching.load(parts.clock.now())));
     samples.push(labelled(Metric::StateRejected, "code", &totals.rejected));

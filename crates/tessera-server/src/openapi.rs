@@ -91,6 +91,7 @@ use crate::{access, api, ingest, system};
         api::erasures::housekeeping,
         api::erasures::sweep,
         api::erasures::show_sweep,
+        api::query::query,
         api::quality::show,
         api::quality::trend,
         api::quality::audit,

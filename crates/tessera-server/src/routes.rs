@@ -12,7 +12,7 @@ use tessera_store::{Log, Store};
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
     alerts, breach, consents, destinations, drp, erasures, evidence, find, groups, live, matchers, merge,
-    opendsr, plans, profiles, quality, receipts, records, reject_replay, rejects, requests, reviews,
+    opendsr, plans, profiles, quality, query, receipts, records, reject_replay, rejects, requests, reviews,
     shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
@@ -117,7 +117,7 @@ fn ingest<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
 
 fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
     use Action::{
-        ChangeProfiles, ChangeWorkspace, ListProfiles, ReadDeadLetters, ReadDestinations, ReadProfile,
+        ChangeProfiles, ChangeWorkspace, ListProfiles, Query, ReadDeadLetters, ReadDestinations, ReadProfile,
         ReadRejects, ReadTotals, ReadWorkspace, ReplayDeadLetters, ReplayRejects, Simulate, WatchLive,
     };
     use Need::Action as May;
@@ -145,6 +145,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .post("/api/v1/destinations/{name}/replay", May(ReplayDeadLetters), destinations::replay::<L, S>)
         .get("/api/v1/identity/shared", May(ListProfiles), shared_identifiers::list::<L, S>)
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
+        .post("/api/v1/query", May(Query), query::query::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
     accounts(rights(quality_routes(evidence_routes(plan_routes(matchers(table))))))

@@ -17,7 +17,7 @@ use tessera_pipeline::{
 };
 use tessera_policy::Labels;
 use tessera_rights::SubjectRequestId;
-use tessera_store::{Clock, Log, LogError, Position, Store};
+use tessera_store::{Clock, Lake, Log, LogError, Position, Store};
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 
 use crate::access::{Access, AccessSettings, Audit};
@@ -25,6 +25,7 @@ use crate::api::requests::work::Care;
 use crate::body::{BodyError, BodyLimits};
 use crate::error::ApiError;
 use crate::metrics::HttpCounters;
+use crate::queries::Queries;
 
 /// How long an order waits for the pipeline before it answers that it is not done yet.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(10);
@@ -87,6 +88,10 @@ pub struct Parts<L, S> {
     pub matching: Arc<Matching>,
     /// Who is asked whether domains take mail; `None`: nobody, for that is switched off.
     pub mail_servers: Option<MailServers>,
+    /// What answers SQL, if the server has a lake.
+    pub queries: Option<Arc<dyn Queries>>,
+    /// The lake's size, if there is one.
+    pub lake: Option<Arc<dyn Lake>>,
     /// The data folder: an erasure is verified by reading all of it.
     pub folder: PathBuf,
     /// The limits.

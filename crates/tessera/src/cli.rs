@@ -144,6 +144,8 @@ pub(crate) enum Command {
     /// Tell how good the data is: a report on every source and field, its trend, an audit now.
     #[command(subcommand)]
     Quality(crate::commands::quality::Quality),
+    /// Ask a question in SQL over everybody, for one purpose.
+    Sql(crate::commands::sql::Sql),
     /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.

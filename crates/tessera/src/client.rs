@@ -111,6 +111,23 @@ impl Client {
         std::io::copy(&mut answer.into_body().into_reader(), out).context("the answer ended too early")
     }
 
+    /// The same for an answer to a body, in the form of `accept`.
+    pub(crate) fn post_download(
+        &self,
+        path: &str,
+        body: &Value,
+        accept: &str,
+        out: &mut impl std::io::Write,
+    ) -> anyhow::Result<u64> {
+        let request = self.agent.post(format!("{}{path}", self.url)).header(AUTHORIZATION, self.bearer());
+        let answer =
+            request.header("Accept", accept).send_json(body).map_err(|error| self.unreachable(error))?;
+        if answer.status() != StatusCode::OK {
+            return self.read(Ok(answer)).map(|_| 0);
+        }
+        std::io::copy(&mut answer.into_body().into_reader(), out).context("the answer ended too early")
+    }
+
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }

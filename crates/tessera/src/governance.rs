@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_of};
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
-    Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, Progress, Submission,
-    Watching, Watchman, tell_of_erasure,
+    Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, LakeFeed, Progress,
+    Submission, Watching, Watchman, tell_of_erasure,
 };
 use tessera_server::{Audit, AuditEvent};
 use tessera_store::{Clock, Log, Position, Store};
@@ -80,6 +80,7 @@ impl Governance {
         appender: Appender,
         settings: &Settings,
         (folder, snapshots): (&Path, &Path),
+        lake: Arc<LakeFeed<L, S>>,
     ) -> anyhow::Result<Self> {
         let Subjects { log, store, rules, key, clock, quiet, evidence, progress } = subjects;
         let housekeeping = Arc::new(Housekeeping::default());
@@ -111,7 +112,7 @@ impl Governance {
                 clock,
                 quiet,
                 snapshots: snapshots.to_owned(),
-                lake: None,
+                lake: Some(lake),
             },
             evidence: Arc::clone(&evidence),
             order: Box::new(move |operation| order(&appender, &progress, order_clock.as_ref(), operation)),

@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod data_dir;
 mod governance;
+mod lake;
 mod matching;
 mod output;
 mod retention;

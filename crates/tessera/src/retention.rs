@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tessera_pipeline::{newest_snapshot, write_snapshot};
-use tessera_store::{Clock, Log, Retention, Store};
+use tessera_store::{Clock, Log, Position, Retention, Store};
 
 use crate::settings::LogSettings;
 
 /// Snapshots and cuts, if there is anything to cut. Returns whether there was.
 pub(crate) fn retain<L: Log, S: Store>(
-    log: &L,
+    (log, needed): (&L, Option<Position>),
     store: &Arc<S>,
     quiet: &Mutex<()>,
     clock: &dyn Clock,
@@ -27,7 +27,9 @@ pub(crate) fn retain<L: Log, S: Store>(
         0 => u64::MAX,
         mib => mib.saturating_mul(1024 * 1024),
     };
-    let cut = log.cut(&Retention { before, bytes_max, upto: store.durable_position() });
+    // The lake may still have to read there.
+    let upto = needed.map_or(store.durable_position(), |needed| needed.min(store.durable_position()));
+    let cut = log.cut(&Retention { before, bytes_max, upto });
     if cut <= log.bounds().start {
         return Ok(false);
     }
@@ -98,7 +100,8 @@ mod tests {
         pipeline.catch_up().unwrap();
         let settings = LogSettings { segment_mib: 1, retention_hours: 1, retention_mib: 0 };
         let (quiet, snapshots) = (Mutex::new(()), folder.path().join("checkpoints"));
-        let retain = || retain(log.as_ref(), &store, &quiet, clock.as_ref(), &settings, &snapshots).unwrap();
+        let retain =
+            || retain((log.as_ref(), None), &store, &quiet, clock.as_ref(), &settings, &snapshots).unwrap();
         manual.advance_millis(2 * 3_600_000);
         assert!(!retain(), "nothing of it is durable in the store yet");
         store.checkpoint().unwrap();

@@ -15,15 +15,17 @@ use parking_lot::Mutex;
 use tessera_evidence::Ledger;
 use tessera_model::Rules;
 use tessera_pipeline::{
-    AppenderOptions, Courier, CourierOptions, Matching, Notice, Pipeline, PipelineOptions, Progress, Runner,
+    AppenderOptions, Courier, CourierOptions, LakeFeed, Matching, Notice, Pipeline, PipelineOptions,
+    Progress, Runner,
 };
 use tessera_server::{AccessSettings, Limits, Parts, Tls};
-use tessera_store::{Clock, Log as _, Store as _, SystemClock};
+use tessera_store::{Clock, Lake as _, Log as _, Position, Store as _, SystemClock};
 use tessera_store_embedded::{EmbeddedStore, SegmentLog};
 use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
 use crate::governance::{self, Governance, Subjects};
+use crate::lake::{self, Answers};
 use crate::matching;
 use crate::output::{self, Failure};
 use crate::retention::retain;
@@ -43,20 +45,19 @@ pub(crate) fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce(&str, &DataDir) -> anyhow::Result<()> + Send,
 ) -> anyhow::Result<()> {
-    let tls = load_tls(settings)?;
-    let access = access(settings)?;
+    let (tls, access) = (load_tls(settings)?, access(settings)?);
     let data = DataDir::open(data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let log = Arc::new(data.open_log(settings)?);
     let store = Arc::new(data.open_store(settings)?);
     check_agreement(&log, &store)?;
     let evidence = governance::open_ledger(&data.path, &data.key, Arc::clone(&clock))?;
+    let lake = lake::open(&data.path, clock.as_ref(), log.bounds().end)?;
     let matching = Arc::new(Matching::default());
-    let mut pipeline = caught_up(&data, settings, (&log, &store, &clock), &matching)?;
+    let mut pipeline = caught_up(&data, settings, (&log, &store, &clock), (&matching, lake.position()))?;
     let notices = watch(&mut pipeline);
     let (rules, metrics) = (pipeline.rules(), pipeline.metrics());
-    let in_flight_bytes_max = settings.server.in_flight_mib_max * 1024 * 1024;
-    let options = AppenderOptions { in_flight_bytes_max, ..AppenderOptions::default() };
+    let options = appending(settings);
     let (appender, runner) =
         Runner::start(pipeline, Arc::clone(&log), Arc::clone(&store), Arc::clone(&clock), options)
             .context("cannot start the pipeline's threads")?;
@@ -73,10 +74,12 @@ pub(crate) fn run(
         evidence: Arc::clone(&evidence),
         progress: runner.progress(),
     };
-    let retention = Keeper::of(&subjects, &stop, settings, data.snapshots()).start()?;
+    let feed = lake::feed(&subjects, &lake);
+    let retention = Keeper::of(&subjects, &stop, settings, (data.snapshots(), Arc::clone(&feed))).start()?;
+    let filling = lake::start(Arc::clone(&feed), settings, Arc::clone(&stop))?;
     let matchers = matching::start(&subjects, appender.clone(), &matching)?;
     let governance =
-        Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()))?;
+        Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()), feed)?;
     let parts = Parts {
         appender,
         progress: runner.progress(),
@@ -95,20 +98,21 @@ pub(crate) fn run(
         housekeeping: Arc::clone(&governance.housekeeping),
         matching: Arc::clone(&matching),
         mail_servers: settings.contact.mail_servers()?,
+        queries: Some(Answers::new(&lake, &store, settings, &data.path)?),
+        lake: Some(lake),
         folder: data.path.clone(),
         limits: limits(settings),
         fall_points: settings.quality.fall_points,
         public_url: Some(settings.server.public_url.clone()).filter(|url| !url.is_empty()),
     };
-    let door = Door { settings, data: &data, tls };
-    let served = door.serve(parts, shutdown, ready);
+    let served = Door { settings, data: &data, tls }.serve(parts, shutdown, ready);
     courier.lock().stop();
     matching::stop(&matching, matchers);
     governance.stop();
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();
     stop.store(true, Ordering::SeqCst);
-    end(retention, store.as_ref())?;
+    end([retention, filling], store.as_ref())?;
     served
 }
 
@@ -131,9 +135,16 @@ fn courier(
     Arc::new(Mutex::new(courier))
 }
 
-fn end(retention: JoinHandle<()>, store: &EmbeddedStore) -> anyhow::Result<()> {
-    if retention.join().is_err() {
-        tracing::error!("the retention thread panicked");
+fn appending(settings: &Settings) -> AppenderOptions {
+    let in_flight_bytes_max = settings.server.in_flight_mib_max * 1024 * 1024;
+    AppenderOptions { in_flight_bytes_max, ..AppenderOptions::default() }
+}
+
+fn end(threads: [JoinHandle<()>; 2], store: &EmbeddedStore) -> anyhow::Result<()> {
+    for (thread, name) in threads.into_iter().zip(["retention", "lake"]) {
+        if thread.join().is_err() {
+            tracing::error!("the {name} thread panicked");
+        }
     }
     store.checkpoint()?;
     tracing::info!("stopped");
@@ -145,10 +156,14 @@ fn caught_up(
     data: &DataDir,
     settings: &Settings,
     (log, store, clock): (&Arc<SegmentLog>, &Arc<EmbeddedStore>, &Arc<dyn Clock>),
-    matching: &Matching,
+    (matching, lake_from): (&Matching, Position),
 ) -> anyhow::Result<Pipeline<SegmentLog, EmbeddedStore>> {
     let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
-    let options = PipelineOptions { dedup_window_millis: window, ..PipelineOptions::default() };
+    let options = PipelineOptions {
+        dedup_window_millis: window,
+        lake_from: Some(lake_from),
+        ..PipelineOptions::default()
+    };
     let mut pipeline =
         Pipeline::open(Arc::clone(log), Arc::clone(store), data.key.clone(), Arc::clone(clock), options)?;
     // Before it catches up: who changed and was not compared any more before a crash is compared now.
@@ -200,6 +215,7 @@ struct Keeper<L, S> {
     quiet: Arc<Mutex<()>>,
     settings: LogSettings,
     snapshots: PathBuf,
+    lake: Arc<LakeFeed<L, S>>,
 }
 
 impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
@@ -207,7 +223,7 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
         subjects: &Subjects<L, S>,
         stop: &Arc<AtomicBool>,
         settings: &Settings,
-        snapshots: PathBuf,
+        (snapshots, lake): (PathBuf, Arc<LakeFeed<L, S>>),
     ) -> Self {
         Self {
             log: Arc::clone(&subjects.log),
@@ -217,6 +233,7 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
             quiet: Arc::clone(&subjects.quiet),
             settings: settings.log.clone(),
             snapshots,
+            lake,
         }
     }
 
@@ -230,7 +247,10 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
             if waited >= RETENTION_EVERY {
                 waited = Duration::ZERO;
                 let Self { log, store, clock, quiet, settings, snapshots, .. } = &self;
-                if let Err(error) = retain(log.as_ref(), store, quiet, clock.as_ref(), settings, snapshots) {
+                let kept = self.lake.needed_from().map_err(anyhow::Error::from).and_then(|needed| {
+                    retain((log.as_ref(), needed), store, quiet, clock.as_ref(), settings, snapshots)
+                });
+                if let Err(error) = kept {
                     tracing::error!("cannot discard log segments: {error:#}");
                 }
             }

@@ -22,8 +22,10 @@ pub(crate) struct Settings {
     pub(crate) delivery: DeliverySettings,
     pub(crate) access: AccessSettings,
     pub(crate) governance: GovernanceSettings,
+    pub(crate) lake: LakeSettings,
     pub(crate) quality: QualitySettings,
     pub(crate) contact: ContactSettings,
+    pub(crate) query: QuerySettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +171,35 @@ impl Default for QualitySettings {
     }
 }
 
+/// The lake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LakeSettings {
+    pub(crate) flush_millis: u64,
+}
+
+impl Default for LakeSettings {
+    fn default() -> Self {
+        Self { flush_millis: 2_000 }
+    }
+}
+
+/// Queries in SQL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct QuerySettings {
+    pub(crate) timeout_seconds: u64,
+    pub(crate) memory_mib: u64,
+    pub(crate) spill_mib: u64,
+    pub(crate) answer_mib: u64,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self { timeout_seconds: 60, memory_mib: 512, spill_mib: 16 * 1024, answer_mib: 64 }
+    }
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -215,7 +246,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 24] = [
+pub(crate) const REFERENCE: [(&str, &str); 29] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -258,6 +289,17 @@ pub(crate) const REFERENCE: [(&str, &str); 24] = [
         "governance.alerts_every_seconds",
         "How often what has come is compared with what tracking plans expect, to raise alerts. At least 1.",
     ),
+    (
+        "lake.flush_millis",
+        "How long after an event is kept it is in the lake at the latest, in milliseconds. More often makes more small files, which are brought together later.",
+    ),
+    ("query.timeout_seconds", "A query in SQL that takes longer is ended and answered 408."),
+    (
+        "query.memory_mib",
+        "Memory for all queries in SQL together, in MiB. Sorts, joins and groups beyond it go to disk.",
+    ),
+    ("query.spill_mib", "Disk for what queries put there, in MiB. Beyond it they are answered 413."),
+    ("query.answer_mib", "Largest answer of a query, in MiB. A larger one is answered 413."),
     (
         "quality.audit_every_hours",
         "How often the quality of the data is audited and the scores kept. 0: only when `tessera quality audit` asks.",
@@ -362,6 +404,10 @@ impl Settings {
             ("access.burst", self.access.burst == 0),
             ("contact.mx_timeout_millis", self.contact.mx_timeout_millis == 0),
             ("contact.mx_concurrent_max", self.contact.mx_concurrent_max == 0),
+            ("lake.flush_millis", self.lake.flush_millis == 0),
+            ("query.timeout_seconds", self.query.timeout_seconds == 0),
+            ("query.memory_mib", self.query.memory_mib == 0),
+            ("query.answer_mib", self.query.answer_mib == 0),
             ("pipeline.dedup_window_hours", self.pipeline.dedup_window_hours == 0),
         ];
         self.access.proxies()?;

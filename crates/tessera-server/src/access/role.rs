@@ -110,6 +110,7 @@ macro_rules! actions {
 actions! {
     ReadProfile "read_profile" "Look one profile up" [Marketer Analyst ServiceAgent PrivacyOfficer]
     ListProfiles "list_profiles" "List and search profiles" [Marketer Analyst PrivacyOfficer]
+    Query "query" "Ask questions in SQL over everybody" [Marketer Analyst PrivacyOfficer]
     ChangeProfiles "change_profiles" "Split and merge profiles, undo merges" [PrivacyOfficer]
     ReviewMatches "review_matches" "Review pairs that a matcher is unsure of, and judge them" [PrivacyOfficer]
     ReadWorkspace "read_workspace" "Read and compare the workspace" [Marketer Analyst PrivacyOfficer Auditor]
@@ -177,6 +178,7 @@ mod tests {
         action              admin marketer analyst service_agent privacy_officer auditor
         read_profile        yes   yes      yes     yes           yes             no
         list_profiles       yes   yes      yes     no            yes             no
+        query               yes   yes      yes     no            yes             no
         change_profiles     yes   no       no      no            yes             no
         review_matches      yes   no       no      no            yes             no
         read_workspace      yes   yes      yes     no            yes             yes

@@ -25,6 +25,7 @@ mod profile_events;
 pub(crate) mod profiles;
 mod progress;
 pub(crate) mod quality;
+pub(crate) mod query;
 pub(crate) mod receipts;
 pub(crate) mod records;
 pub(crate) mod reject_replay;

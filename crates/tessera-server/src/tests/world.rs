@@ -191,6 +191,8 @@ impl World {
             housekeeping: Arc::default(),
             matching: Arc::default(),
             mail_servers: None,
+            queries: None,
+            lake: None,
             folder: folder.path().to_owned(),
             limits,
             fall_points: 5.0,

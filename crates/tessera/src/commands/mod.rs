@@ -21,6 +21,7 @@ mod reject;
 pub(crate) mod report;
 pub(crate) mod review;
 mod simulate;
+pub(crate) mod sql;
 mod state;
 pub(crate) mod undo;
 pub(crate) mod validate;
@@ -73,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Report(command) => command.run(&global),
         Command::Validate(command) => command.run(&global),
         Command::Quality(command) => command.run(&global),
+        Command::Sql(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),

@@ -17,6 +17,7 @@ use super::evidence::verify_folder;
 use crate::cli::Global;
 use crate::data_dir::{DataDir, check_agreement, open_store};
 use crate::governance::open_ledger;
+use crate::lake;
 use crate::output::{self, Failure};
 use crate::settings::Settings;
 
@@ -33,12 +34,13 @@ pub(crate) fn verify(global: &Global) -> anyhow::Result<()> {
         dedup_window_millis: i64::from(settings.pipeline.dedup_window_hours) * 3_600_000,
         ..PipelineOptions::default()
     };
+    let lake_from = Some(lake::position(&data.path, clock.as_ref(), log.bounds().end)?);
     Pipeline::open(
         Arc::clone(&log),
         Arc::clone(&store),
         data.key.clone(),
         Arc::clone(&clock),
-        options.clone(),
+        PipelineOptions { lake_from, ..options.clone() },
     )?
     .catch_up()?;
     let upto = store.checkpoint()?;
@@ -98,6 +100,7 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
     let upto = log.bounds().end;
     let options = PipelineOptions {
         dedup_window_millis: i64::from(settings.pipeline.dedup_window_hours) * 3_600_000,
+        lake_from: Some(lake::position(&data.path, clock.as_ref(), log.bounds().end)?),
         ..PipelineOptions::default()
     };
     replay(&data, &log, &fresh, &clock, upto, options)?;

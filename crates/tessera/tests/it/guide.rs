@@ -225,6 +225,26 @@ fn the_page_on_the_golden_record_runs_and_shows_what_the_commands_print() {
 }
 
 #[test]
+fn the_page_on_queries_runs_and_shows_what_they_answer() {
+    let mut server = Server::start();
+    run(&mut server, "query-with-sql.md");
+    let shown = blocks("query-with-sql.md").into_iter().find(|(kind, _)| kind == "text").unwrap().1;
+    let sql = "SELECT properties->>'product' AS product, count(*) AS orders FROM events WHERE event = 'Ordered' GROUP BY 1 ORDER BY 2 DESC, 1";
+    // An event is in the lake some seconds after it is acknowledged.
+    eventually("the page's answer", || {
+        (server.run(&["sql", sql, "--purpose", "analytics"]).ok().trim() == shown.trim()).then_some(())
+    });
+    let told = server.run(&["sql", "SELECT count(*) AS n FROM events", "--purpose", "news", "--json"]).ok();
+    assert_eq!(told.trim(), r#"[{"n":0}]"#, "nobody said yes to news");
+    let told = server.run(&["sql", "DROP TABLE events", "--purpose", "analytics"]).failed();
+    assert!(told.contains("TES-Q002"), "{told}");
+    let evidence = server.run(&["evidence", "export", "-o", "evidence.jsonl"]).ok();
+    let evidence =
+        format!("{evidence}{}", fs::read_to_string(server.folder.path().join("evidence.jsonl")).unwrap());
+    assert!(evidence.contains(r#""what":"a query""#), "every query is on record");
+}
+
+#[test]
 fn the_page_on_tracking_plans_runs() {
     let mut server = Server::start();
     run(&mut server, "tracking-plans.md");

@@ -1,0 +1,132 @@
+//! Wiring of the lake: its folder, the thread that fills it, and the engine that answers SQL over it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tessera_lake::{Answer, Asked, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits};
+use tessera_pipeline::LakeFeed;
+use tessera_server::{Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal};
+use tessera_store::{Clock, Lake as _, Log, Position, Store};
+
+use crate::governance::Subjects;
+use crate::settings::Settings;
+
+const MEDIA_TYPES: [&str; 5] = [
+    Format::Json.media_type(),
+    Format::Csv.media_type(),
+    Format::Table.media_type(),
+    Format::Arrow.media_type(),
+    Format::Parquet.media_type(),
+];
+
+/// Opens the lake of a data folder, whose log ends at `end`.
+pub(crate) fn open(folder: &Path, clock: &dyn Clock, end: Position) -> anyhow::Result<Arc<DeltaLake>> {
+    let lake = DeltaLake::open(&folder.join("lake"), LakeOptions::default(), clock.now())?;
+    lake.rewind(end, clock.now())?;
+    Ok(Arc::new(lake))
+}
+
+/// Up to where the lake of a data folder is: a pipeline that runs without it must say what comes after.
+pub(crate) fn position(folder: &Path, clock: &dyn Clock, end: Position) -> anyhow::Result<Position> {
+    Ok(open(folder, clock, end)?.position())
+}
+
+/// The way from the log into the lake.
+pub(crate) fn feed<L: Log, S: Store>(
+    subjects: &Subjects<L, S>,
+    lake: &Arc<DeltaLake>,
+) -> Arc<LakeFeed<L, S>> {
+    Arc::new(LakeFeed {
+        log: Arc::clone(&subjects.log),
+        store: Arc::clone(&subjects.store),
+        lake: Arc::clone(lake) as _,
+        rules: Arc::clone(&subjects.rules),
+        key: subjects.key.clone(),
+        clock: Arc::clone(&subjects.clock),
+        passing: parking_lot::Mutex::default(),
+    })
+}
+
+/// Fills the lake until `stop`.
+pub(crate) fn start<L: Log, S: Store>(
+    feed: Arc<LakeFeed<L, S>>,
+    settings: &Settings,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<JoinHandle<()>> {
+    let every = Duration::from_millis(settings.lake.flush_millis);
+    std::thread::Builder::new().name("tessera-lake".to_owned()).spawn(move || feed.run(every, &stop))
+}
+
+/// Answers SQL.
+pub(crate) struct Answers<S> {
+    engine: Arc<Engine>,
+    store: Arc<S>,
+}
+
+impl<S: Store> Answers<S> {
+    pub(crate) fn new(
+        lake: &Arc<DeltaLake>,
+        store: &Arc<S>,
+        settings: &Settings,
+        folder: &Path,
+    ) -> anyhow::Result<Arc<Self>> {
+        const MIB: u64 = 1024 * 1024;
+        let bytes = |mib: u64| usize::try_from(mib.saturating_mul(MIB)).unwrap_or(usize::MAX);
+        let limits = QueryLimits {
+            timeout_seconds: settings.query.timeout_seconds,
+            memory_bytes: bytes(settings.query.memory_mib),
+            spill_bytes_max: settings.query.spill_mib.saturating_mul(MIB),
+            answer_bytes_max: bytes(settings.query.answer_mib),
+            threads: std::thread::available_parallelism().map_or(2, Into::into),
+        };
+        let engine = Engine::new(Arc::clone(lake), folder.join("lake").join("spill"), limits)?;
+        Ok(Arc::new(Self { engine: Arc::new(engine), store: Arc::clone(store) }))
+    }
+}
+
+impl<S: Store> Queries for Answers<S> {
+    fn media_types(&self) -> &[&'static str] {
+        &MEDIA_TYPES
+    }
+
+    fn ask(&self, asked: QueryAsked) -> Answering<'_> {
+        let format = Format::ALL.into_iter().find(|format| format.media_type() == asked.media_type);
+        let question = Asked {
+            sql: asked.sql,
+            purpose: asked.purpose,
+            hidden: asked.hidden,
+            purposes: asked.purposes,
+            format: format.unwrap_or(Format::Json),
+            now: asked.now,
+        };
+        Box::pin(async move {
+            let answer =
+                self.engine.ask(Arc::clone(&self.store), (asked.rules, asked.labels), question).await;
+            answer.map(told).map_err(|failure| refused(&failure))
+        })
+    }
+}
+
+fn told(answer: Answer) -> QueryAnswer {
+    QueryAnswer {
+        rows: answer.rows,
+        people: u64::try_from(answer.seen.profiles.len()).unwrap_or(u64::MAX),
+        profiles: answer.seen.named().into_iter().flatten().copied().collect(),
+        fields: answer.seen.fields,
+        body: answer.body,
+    }
+}
+
+fn refused(failure: &QueryFailure) -> QueryRefusal {
+    let status = match failure {
+        QueryFailure::NotUnderstood { .. } | QueryFailure::NotARead => 400,
+        QueryFailure::TimedOut { .. } => 408,
+        QueryFailure::TooLong { .. } | QueryFailure::Memory | QueryFailure::TooLarge { .. } => 413,
+        QueryFailure::Value => 422,
+        QueryFailure::Lake(_) | QueryFailure::State(_) => 500,
+    };
+    QueryRefusal { status, code: failure.code(), what: failure.to_string(), hint: failure.hint() }
+}

@@ -1,0 +1,25 @@
+"""Reads the lake's events as other engines do: delta-rs reads the catalogue, DuckDB the files that it names."""
+
+import json
+import sys
+
+import duckdb
+from deltalake import DeltaTable
+
+table = DeltaTable(sys.argv[1])
+events, people, total, name = duckdb.execute(
+    """
+    SELECT count(*), count(DISTINCT fragment_id), sum((properties->>'total')::INT), min(event)
+    FROM read_parquet($files)
+    WHERE "timestamp" > TIMESTAMPTZ '2020-01-01 00:00:00Z'
+    """,
+    {"files": table.file_uris()},
+).fetchone()
+columns = [field.name for field in table.schema().fields]
+print(json.dumps({
+    "events": events,
+    "people": people,
+    "total": int(total),
+    "name": name,
+    "is_by_day": table.metadata().partition_columns == ["day"] and "day" in columns,
+}))
