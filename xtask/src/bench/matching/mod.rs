@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     without_splink: bool,
     /// The folder of public data sets and of the yardstick's script.
-    #[arg(long, env = "TESSERA_BENCH_DATA", default_value = "../shared/data")]
+    #[arg(long, env = "BENCH_DATA", default_value = "../shared/data")]
     data: PathBuf,
     /// Where Splink is installed and made-up people are kept from run to run.
     #[arg(long, default_value = "target/match")]
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (bin, sim) = build()?;
     match Yard::open(&arguments.data, &arguments.work)? {
         None => figures.say(&format!(
-            "skipped: there is no data folder `{}`; name one with --data or TESSERA_BENCH_DATA",
+            "skipped: there is no data folder `{}`; name one with --data or BENCH_DATA",
             arguments.data.display()
         )),
         Some(yard) => {
