@@ -6,7 +6,7 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 21] = [
+const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("tessera-contact", &[]),
     ("tessera-contract", &[]),
     ("tessera-iab", &[]),

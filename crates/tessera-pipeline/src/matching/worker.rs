@@ -63,6 +63,8 @@ pub(super) struct Known {
     rules: Option<Arc<Rules>>,
     /// How many people have changed since each learned, or tried to.
     changed: BTreeMap<MatcherName, usize>,
+    /// How many profiles each was read from that found nothing to learn.
+    tried: BTreeMap<MatcherName, usize>,
 }
 
 impl Known {
@@ -72,7 +74,8 @@ impl Known {
         *since += changed;
         match self.live.get(name) {
             Some(live) => live.has_outgrown(*since),
-            None => *since >= PROFILES_MIN,
+            // Reading everybody again for a few more would take the machine from those who need it.
+            None => *since >= self.tried.get(name).map_or(PROFILES_MIN, |tried| PROFILES_MIN.max(*tried)),
         }
     }
 }
@@ -124,6 +127,7 @@ impl<S: Store> Matchers<S> {
         let is_known = |name: &MatcherName| rules.matchers().any(|matcher| matcher.name == *name);
         known.live.retain(|name, _| is_known(name));
         known.changed.retain(|name, _| is_known(name));
+        known.tried.retain(|name, _| is_known(name));
         matching.retain(is_known);
         let is_gate_same = known.rules.as_ref().is_some_and(|before| gates_alike(before, rules));
         for matcher in rules.matchers() {
@@ -149,6 +153,7 @@ impl<S: Store> Matchers<S> {
         matching.forget_everybody(name);
         let learned = self.reading(rules, name, matching).and_then(|reading| {
             let (Some(reading), Some(matcher)) = (reading, named(rules, name)) else { return Ok(None) };
+            known.tried.insert(name.clone(), usize::try_from(reading.len()).unwrap_or(usize::MAX));
             let (trained, is_new) = reading.learn(Kept::load(self.store.as_ref(), matcher).map_err(told)?)?;
             if is_new {
                 self.keep(&trained);
@@ -176,6 +181,7 @@ impl<S: Store> Matchers<S> {
     ) {
         match learned {
             Ok(Some(mut learned)) => {
+                known.tried.remove(name);
                 // Who has changed meanwhile was read before or after: nobody can tell.
                 learned.unmet.extend(matching.touched().all());
                 matching.put(name, learned.model(), learned.everybody());
@@ -422,4 +428,19 @@ fn gates_alike(one: &Rules, other: &Rules) -> bool {
 
 pub(super) fn told(error: PipelineError) -> String {
     format!("{}: {error}", error.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matcher_that_found_nothing_to_learn_reads_everybody_again_when_as_many_have_changed() {
+        let (mut known, name) = (Known::default(), MatcherName::parse("people").unwrap());
+        assert!(known.has_more(&name, PROFILES_MIN));
+        known.changed.clear();
+        known.tried.insert(name.clone(), 1_000);
+        assert!(!known.has_more(&name, 999));
+        assert!(known.has_more(&name, 1));
+    }
 }
