@@ -28,7 +28,7 @@ impl Draw {
         mix(self.0) % end
     }
 
-    fn hits(&mut self, percent: u64) -> bool {
+    fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
@@ -70,7 +70,7 @@ pub(crate) fn households(homes: u64) -> (Table, Vec<u32>) {
             let given = draw.of(&GIVEN);
             let own = [format!("{given}.{family}{}@gmx.de", draw.below(99)), telephone(&mut draw)];
             let [email, phone] =
-                [0, 1].map(|place| if draw.hits(35) { shared[place].clone() } else { own[place].clone() });
+                [0, 1].map(|place| if draw.chance(35) { shared[place].clone() } else { own[place].clone() });
             let date = draw.date();
             for copy in 0..1 + draw.below(4) {
                 let values = [given, &family, &date, &email, &phone, &street, &code, &city];
@@ -79,7 +79,7 @@ pub(crate) fn households(homes: u64) -> (Table, Vec<u32>) {
                     spoil(&mut draw, &mut row);
                 }
                 for (column, value) in columns.iter_mut().zip(&row) {
-                    let is_there = matches!(column.name(), "vorname" | "nachname") || !draw.hits(15);
+                    let is_there = matches!(column.name(), "vorname" | "nachname") || !draw.chance(15);
                     column.push(is_there.then_some(value));
                 }
                 truth.push(person);
@@ -95,22 +95,22 @@ fn telephone(draw: &mut Draw) -> String {
 
 /// What happens to a person's later records.
 fn spoil(draw: &mut Draw, row: &mut [String; 8]) {
-    if draw.hits(12) {
+    if draw.chance(12) {
         row[0] = draw.misspelt(&row[0]);
     }
-    if draw.hits(8) {
+    if draw.chance(8) {
         row[1] = draw.misspelt(&row[1]);
     }
-    if draw.hits(5) {
+    if draw.chance(5) {
         row[2] = draw.date();
     }
-    if draw.hits(15) {
+    if draw.chance(15) {
         row[3] = format!("{}{}@posteo.de", row[0], draw.below(999));
     }
-    if draw.hits(15) {
+    if draw.chance(15) {
         row[4] = telephone(draw);
     }
-    if draw.hits(12) {
+    if draw.chance(12) {
         let [street, code, city] = draw.address();
         (row[5], row[6], row[7]) = (street, code, city);
     }
