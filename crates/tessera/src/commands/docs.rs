@@ -344,6 +344,10 @@ const WORKSPACE: &[Described] = &[
             ),
             ("link", "From this probability on two profiles become one; 0.99 unless set. 1: never."),
             ("review", "From this probability on a person is asked; 0.5 unless set."),
+            (
+                "live",
+                "`true`: each profile is compared as soon as it comes or changes, besides runs over everybody. Takes some 400 bytes a profile.",
+            ),
         ],
     ),
     (
