@@ -37,6 +37,10 @@ pub(super) fn measure(arguments: &Arguments, bin: &Path, sim: &Path, figures: &m
     {
         figures.say(&format!("\nthe spine, {name}: {profiles} profiles, {seconds} s"));
         let folder = arguments.folder.join("spine");
+        // What a run that failed has left would make repeats of all that is sent.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
         let server = Server::start_with(bin, &folder, None, &workspace)?;
         server.load(sim, &["fill", "--profiles", &profiles])?;
         server.settle()?;
