@@ -67,23 +67,6 @@ impl Table {
         Self::Lake,
         Self::Matcher,
     ];
-    /// The tables that a snapshot holds: the state, and what the lake is still to get of it.
-    pub const KEPT: [Self; 14] = [
-        Self::Cluster,
-        Self::Seen,
-        Self::Reject,
-        Self::Workspace,
-        Self::Count,
-        Self::Account,
-        Self::Request,
-        Self::Erasure,
-        Self::Review,
-        Self::Contract,
-        Self::Group,
-        Self::Quality,
-        Self::Lake,
-        Self::Matcher,
-    ];
     /// The tables that are a function of the log alone, and so make the state hash.
     pub const STATE: [Self; 13] = [
         Self::Cluster,

@@ -33,6 +33,30 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 5] = [Self::Table, Self::Csv, Self::Json, Self::Arrow, Self::Parquet];
 
+    /// As the command line and file names call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The format of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it is for eyes as well.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Table | Self::Csv | Self::Json)
+    }
+
     /// Its media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tessera_model::{ConsentOrder, ConsentStatus, Operation, PurposeName};
+use tessera_model::{ConsentStatus, Operation};
 use tessera_store::Lake as _;
 
 use super::lake::{holds, rows};
@@ -20,19 +20,6 @@ fn documents() -> Value {
 fn track(user: &str, n: u32) -> Value {
     json!({"type": "track", "userId": user, "event": "Seen", "messageId": format!("m{n}"),
            "properties": {"n": n, "of": format!("about-{user}")}})
-}
-
-fn said(status: ConsentStatus, world: &World, user: &str) -> Operation {
-    let word = ConsentOrder {
-        purpose: Some(PurposeName::parse("news").unwrap()),
-        status,
-        expression: Default::default(),
-        version: None,
-        at: None,
-        how: None,
-        evidence: None,
-    };
-    Operation::Consents { fragments: vec![world.id(&format!("user_id:{user}"))], words: vec![word] }
 }
 
 fn messages(world: &World) -> Vec<String> {
@@ -110,17 +97,17 @@ fn what_no_purpose_covers_any_more_leaves_the_lake_and_a_later_yes_does_not_brin
         {"kind": "Source", "name": "both", "write_key": "both-write-key", "purposes": ["service", "news"]},
     ]));
     world.send("web", &[track("u1", 1)]);
-    world.operate(said(ConsentStatus::Given, &world, "u1"));
+    world.say("u1", ConsentStatus::Given);
     world.send("form", &[track("u1", 2)]);
     world.send("both", &[track("u1", 3)]);
     world.feed.flush().unwrap();
     assert_eq!(messages(&world), ["m1", "m2", "m3"]);
     world.clock.advance_millis(1_000);
-    world.operate(said(ConsentStatus::Withdrawn, &world, "u1"));
+    world.say("u1", ConsentStatus::Withdrawn);
     world.eraser().sweep(&mut |_| {}).unwrap();
     assert_eq!(messages(&world), ["m1", "m3"]);
     world.clock.advance_millis(1_000);
-    world.operate(said(ConsentStatus::Given, &world, "u1"));
+    world.say("u1", ConsentStatus::Given);
     let served = rows(&world.lake).iter().map(|row| row.purposes.iter().count()).collect::<Vec<_>>();
     assert_eq!(served, [1, 1], "the yes that was taken back serves no event any more");
 }

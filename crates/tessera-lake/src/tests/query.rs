@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tessera_model::{ConsentOrder, ConsentStatus, Label, LabelSet, Operation, PurposeName};
+use tessera_model::{ConsentStatus, Label, LabelSet, PurposeName};
 use tessera_policy::Labels;
 use tessera_store::Clock as _;
 
@@ -44,19 +44,6 @@ fn documents() -> Value {
 /// Ada said yes to news, Eve took her yes back, Bob was never asked.
 fn world() -> World {
     let mut world = World::new(documents());
-    let said = |world: &mut World, who: &str, status| {
-        let word = ConsentOrder {
-            purpose: Some(PurposeName::parse("news").unwrap()),
-            status,
-            expression: Default::default(),
-            version: None,
-            at: None,
-            how: None,
-            evidence: None,
-        };
-        let fragments = vec![world.id(&format!("user_id:{who}"))];
-        world.operate(Operation::Consents { fragments, words: vec![word] });
-    };
     let track = |who: &str, text: &str| {
         json!({"type": "track", "userId": who, "event": "Seen", "messageId": format!("{who}-{text}"),
                "properties": {"word": text, "n": 1}})
@@ -79,11 +66,11 @@ fn world() -> World {
         })],
     );
     for who in ["xuserada", "eve"] {
-        said(&mut world, who, ConsentStatus::Given);
+        world.say(who, ConsentStatus::Given);
     }
     world.send("form", &[track("xuserada", "xnewsada"), track("eve", "xnewseve"), track("bob", "xnewsbob")]);
     world.clock.advance_millis(1_000);
-    said(&mut world, "eve", ConsentStatus::Withdrawn);
+    world.say("eve", ConsentStatus::Withdrawn);
     world.feed.flush().unwrap();
     world
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tessera_model::{Entrance, FragmentId, HashKey, Operation, Record, RequestId, SourceName, Timestamp};
+use tessera_model::{
+    ConsentOrder, ConsentStatus, Entrance, Expression, FragmentId, HashKey, Operation, PurposeName, Record,
+    RequestId, SourceName, Timestamp,
+};
 use tessera_pipeline::{Eraser, LakeFeed, Pipeline, PipelineOptions};
 use tessera_store::{Clock, Lake as _, Log as _, ManualClock, MemoryLog, MemoryStore, Position};
 
@@ -66,6 +69,21 @@ impl World {
     pub(crate) fn operate(&mut self, operation: Operation) {
         let record = Record::Operation { at: self.clock.now(), operation };
         self.append(&record);
+    }
+
+    /// Somebody answers whether they want news.
+    pub(crate) fn say(&mut self, user: &str, status: ConsentStatus) {
+        let word = ConsentOrder {
+            purpose: Some(PurposeName::parse("news").unwrap()),
+            status,
+            expression: Expression::default(),
+            version: None,
+            at: None,
+            how: None,
+            evidence: None,
+        };
+        let fragments = vec![self.id(&format!("user_id:{user}"))];
+        self.operate(Operation::Consents { fragments, words: vec![word] });
     }
 
     pub(crate) fn send(&mut self, source: &str, events: &[Value]) {

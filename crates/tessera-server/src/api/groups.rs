@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::Params;
 use super::disclosure::Look;
 use super::profile_answer::ProfileAnswer;
-use super::profiles::{id_of, parse_purpose};
+use super::profiles::{granted_purpose, id_of};
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
 use crate::shared::{App, blocking};
@@ -154,7 +154,7 @@ pub(crate) async fn list<L: Log, S: Store>(
     let least: usize = least
         .filter(|least| *least > 0)
         .ok_or_else(|| ApiError::bad("`min_members` is not a number of people", "use a number from 1 on"))?;
-    let purpose = purpose(&mut params, &rules, &viewer)?;
+    let purpose = params.take("purpose").map(|name| granted_purpose(&rules, &viewer, &name)).transpose()?;
     params.finish("limit, after, min_members, purpose")?;
     let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
     let shared = Arc::clone(&app);
@@ -185,14 +185,6 @@ pub(crate) async fn list<L: Log, S: Store>(
     .await;
     drop(permit);
     page
-}
-
-fn purpose(params: &mut Params, rules: &Rules, viewer: &Viewer) -> Result<Option<PurposeName>, ApiError> {
-    let purpose = params.take("purpose").map(|name| parse_purpose(rules, &name)).transpose()?;
-    match purpose {
-        Some(purpose) if !viewer.may_use(&purpose) => Err(ApiError::NotGranted { purpose }),
-        purpose => Ok(purpose),
-    }
 }
 
 /// A group with its members.
@@ -250,7 +242,7 @@ pub(crate) async fn show<L: Log, S: Store>(
         text.parse::<FragmentId>().map_err(bad)
     });
     let after = after.transpose()?;
-    let purpose = purpose(&mut params, &rules, &viewer)?;
+    let purpose = params.take("purpose").map(|name| granted_purpose(&rules, &viewer, &name)).transpose()?;
     params.finish("limit, after, purpose")?;
     blocking(move || {
         let labels = app.labels(&rules);

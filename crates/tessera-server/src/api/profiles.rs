@@ -61,11 +61,8 @@ pub(crate) async fn show<L: Log, S: Store>(
     let view = parse_include(&include)?;
     let wants = |wanted: &str| include.split(',').any(|part| part == wanted);
     let (wants_contacts, wants_groups) = (wants("contacts"), wants("groups"));
-    let purpose = params.take("purpose").map(|name| parse_purpose(&rules, &name)).transpose()?;
+    let purpose = params.take("purpose").map(|name| granted_purpose(&rules, &viewer, &name)).transpose()?;
     params.finish("include, purpose")?;
-    if let Some(purpose) = purpose.as_ref().filter(|purpose| !viewer.may_use(purpose)) {
-        return Err(ApiError::NotGranted { purpose: purpose.clone() });
-    }
     blocking(move || {
         let look = Look { viewer: &viewer, route: "GET /api/v1/profiles/{reference}", subject: Some(id) };
         let asked = Asked { id, view, contacts: wants_contacts, groups: wants_groups, purpose };
@@ -307,6 +304,12 @@ fn parse_include(text: &str) -> Result<View, ApiError> {
         }
     }
     Ok(view)
+}
+
+/// A purpose that is declared and that the account was granted.
+pub(super) fn granted_purpose(rules: &Rules, viewer: &Viewer, text: &str) -> Result<PurposeName, ApiError> {
+    let purpose = parse_purpose(rules, text)?;
+    if viewer.may_use(&purpose) { Ok(purpose) } else { Err(ApiError::NotGranted { purpose }) }
 }
 
 pub(super) fn parse_purpose(rules: &Rules, text: &str) -> Result<PurposeName, ApiError> {

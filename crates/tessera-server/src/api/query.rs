@@ -16,7 +16,7 @@ use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::disclosure::Look;
-use super::profiles::parse_purpose;
+use super::profiles::granted_purpose;
 use super::read_json;
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
@@ -67,10 +67,7 @@ pub(crate) async fn query<L: Log, S: Store>(
     let media_type = wanted(request.headers(), queries.media_types())?;
     let order: QueryOrder = read_json(&app, request).await?;
     let rules = app.parts.rules.load_full();
-    let purpose = parse_purpose(&rules, &order.purpose)?;
-    if !viewer.may_use(&purpose) {
-        return Err(ApiError::NotGranted { purpose });
-    }
+    let purpose = granted_purpose(&rules, &viewer, &order.purpose)?;
     let labels = app.labels(&rules);
     let asked = QueryAsked {
         sql: order.sql,

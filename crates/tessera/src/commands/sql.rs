@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
+use tessera_lake::Format;
 
 use super::client;
 use super::progress::bar;
@@ -23,46 +25,23 @@ pub(crate) struct Sql {
     #[arg(long)]
     purpose: String,
     /// The form of the answer. A table, unless the file's name says otherwise; JSON with --json.
-    #[arg(long, value_enum)]
-    format: Option<Form>,
+    #[arg(long, value_parser = formats())]
+    format: Option<Format>,
     /// Write the answer to this file.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Table,
-    Csv,
-    Json,
-    Arrow,
-    Parquet,
-}
-
-impl Form {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Table => "text/plain",
-            Self::Csv => "text/csv",
-            Self::Json => "application/json",
-            Self::Arrow => "application/vnd.apache.arrow.stream",
-            Self::Parquet => "application/vnd.apache.parquet",
-        }
-    }
-
-    fn of(file: &Path) -> Option<Self> {
-        Self::from_str(file.extension()?.to_str()?, true).ok()
-    }
-
-    const fn is_text(self) -> bool {
-        matches!(self, Self::Table | Self::Csv | Self::Json)
-    }
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .try_map(|name| Format::named(&name).ok_or("it is no format"))
 }
 
 impl Sql {
     pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
-        let usual = if global.json { Form::Json } else { Form::Table };
-        let form = self.format.or_else(|| Form::of(self.output.as_deref()?)).unwrap_or(usual);
+        let usual = if global.json { Format::Json } else { Format::Table };
+        let named = |file: &Path| Format::named(file.extension()?.to_str()?);
+        let form = self.format.or_else(|| named(self.output.as_deref()?)).unwrap_or(usual);
         if !form.is_text() && self.output.is_none() && std::io::stdout().is_terminal() {
             let what = "Arrow and Parquet are no text";
             return Err(Failure::new("TES-Q008", what, "name a file with --output, or a pipe").into());
