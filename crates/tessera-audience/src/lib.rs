@@ -12,6 +12,7 @@ mod engine;
 mod oracle;
 mod schema;
 mod text;
+mod workspace;
 
 pub use ast::*;
 pub use check::{
@@ -22,3 +23,4 @@ pub use engine::*;
 pub use oracle::{Happened, Oracle, Person, Subscribed};
 pub use schema::{audience_schema, computed_trait_schema};
 pub use text::{TEXT_BYTES_MAX, TextError};
+pub use workspace::definitions;

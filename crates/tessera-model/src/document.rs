@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tessera_contract::TrackingPlanDocument;
 
 use crate::{
-    DestinationName, FieldPath, GroupTypeDocument, IdentityDocument, Label, MailboxRules, MatcherDocument,
-    Namespace, Normalise, Normaliser, Part, PurposeName, Region, SharedAfter, SourceName, Survivorship,
-    Timestamp, Window,
+    AudienceDocument, ComputedTraitDocument, DestinationName, FieldPath, GroupTypeDocument, IdentityDocument,
+    Label, MailboxRules, MatcherDocument, Namespace, Normalise, Normaliser, Part, PurposeName, Region,
+    SharedAfter, SourceName, Survivorship, Timestamp, Window,
 };
 
 /// The six legal bases of GDPR Art. 6(1).
@@ -123,6 +123,8 @@ kind!(PolicyKind, Policy);
 kind!(ControllerKind, Controller);
 kind!(MatcherKind, Matcher);
 kind!(GroupTypeKind, GroupType);
+kind!(AudienceKind, Audience);
+kind!(ComputedTraitKind, ComputedTrait);
 
 /// Why data is processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -486,6 +488,10 @@ pub enum Document {
     Matcher(MatcherDocument),
     /// `kind: GroupType`.
     GroupType(GroupTypeDocument),
+    /// `kind: Audience`.
+    Audience(AudienceDocument),
+    /// `kind: ComputedTrait`.
+    ComputedTrait(ComputedTraitDocument),
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -506,9 +512,11 @@ impl<'de> Deserialize<'de> for Document {
             "Identity" => serde_json::from_value(value).map(Self::Identity),
             "Matcher" => serde_json::from_value(value).map(Self::Matcher),
             "GroupType" => serde_json::from_value(value).map(Self::GroupType),
+            "Audience" => serde_json::from_value(value).map(Self::Audience),
+            "ComputedTrait" => serde_json::from_value(value).map(Self::ComputedTrait),
             other => {
                 return Err(D::Error::custom(format!(
-                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher, GroupType"
+                    "kind `{other}` is not one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher, GroupType, Audience, ComputedTrait"
                 )));
             }
         }
@@ -532,6 +540,8 @@ impl Document {
             Self::Identity(_) => "Identity",
             Self::Matcher(_) => "Matcher",
             Self::GroupType(_) => "GroupType",
+            Self::Audience(_) => "Audience",
+            Self::ComputedTrait(_) => "ComputedTrait",
         }
     }
 
@@ -550,6 +560,8 @@ impl Document {
             Self::Identity(document) => &document.name,
             Self::Matcher(document) => document.name.as_str(),
             Self::GroupType(document) => document.name.as_str(),
+            Self::Audience(document) => document.name.as_str(),
+            Self::ComputedTrait(document) => document.name.as_str(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! a type in this crate cannot hold the bad case; what does not parse is a [`Reject`].
 
 mod account;
+mod audience;
 mod consent;
 mod document;
 mod erased;
@@ -36,6 +37,7 @@ mod workspace_change;
 mod workspace_rules;
 
 pub use account::{AccountKind, StoredAccount};
+pub use audience::{AudienceDocument, ComputedTraitDocument};
 pub use consent::{ClaimOf, ConsentClaim, ConsentStatus, Expression, SubscriptionClaim, SubscriptionState};
 pub use document::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, LegalBasis,

@@ -111,6 +111,12 @@ impl Workspace {
                     problems.extend(self.missing_purpose(document, "purpose", &matcher.purpose));
                 }
                 Document::GroupType(group_type) => problems.extend(group_type.problems(document, self)),
+                Document::Audience(audience) => {
+                    problems.extend(self.missing_purpose(document, "purpose", &audience.purpose));
+                }
+                Document::ComputedTrait(computed) => {
+                    problems.extend(self.missing_purpose(document, "purpose", &computed.purpose));
+                }
                 Document::Controller(_) => {}
             }
         }

@@ -147,7 +147,9 @@ impl Rules {
             | Document::TrackingPlan(_)
             | Document::Identity(_)
             | Document::Matcher(_)
-            | Document::GroupType(_) => None,
+            | Document::GroupType(_)
+            | Document::Audience(_)
+            | Document::ComputedTrait(_) => None,
         }))
         .map(|namespaces| {
             let identity = workspace.documents().find_map(|document| {

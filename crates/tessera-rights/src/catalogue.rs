@@ -32,7 +32,9 @@ impl<'a> Catalogue<'a> {
                 | Document::TrackingPlan(_)
                 | Document::Identity(_)
                 | Document::Matcher(_)
-                | Document::GroupType(_) => {}
+                | Document::GroupType(_)
+                | Document::Audience(_)
+                | Document::ComputedTrait(_) => {}
             }
         }
         catalogue

@@ -126,10 +126,12 @@ impl Files {
             "Identity" => serde_saphyr::from_str(text).map(Document::Identity),
             "Matcher" => serde_saphyr::from_str(text).map(Document::Matcher),
             "GroupType" => serde_saphyr::from_str(text).map(Document::GroupType),
+            "Audience" => serde_saphyr::from_str(text).map(Document::Audience),
+            "ComputedTrait" => serde_saphyr::from_str(text).map(Document::ComputedTrait),
             other => {
                 let at = line_of(text, "kind").unwrap_or(1) + line;
                 let hint =
-                    "kind is one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher, GroupType";
+                    "kind is one of Purpose, Source, Namespace, Destination, Field, Policy, Controller, TrackingPlan, Identity, Matcher, GroupType, Audience, ComputedTrait";
                 return Err(format!("{}:{at}: kind `{other}` is not known\n  hint: {hint}", file.display()));
             }
         }
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn documents_read_back_as_written() {
-        let text = "# one of each kind\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n---\nkind: Namespace\nname: card\n---\nkind: Destination\nname: out\ntype: jsonl\npurpose: service\nfields: [traits.*]\n---\nkind: Field\nname: traits.card\nlabels: [C2]\n---\nkind: Policy\nname: none\nlabels: [I1]\n---\nkind: Controller\nname: Shop\n---\nkind: TrackingPlan\nname: shop\nsources: [web]\nevents:\n  Order Completed:\n    schema: {type: object, required: [id], properties: {id: {type: string, maxLength: 20}}}\n---\nkind: Identity\nname: people\nanonymous: [anonymous_id]\n---\nkind: Matcher\nname: people\npurpose: service\ncolumns:\n  city: traits.city\nlink: 0.9\n---\nkind: GroupType\nname: household\nby:\n  - traits: {last_name: text, address: address}\n  - identifier: phone\n  - email_domain: true\n  - group_calls: true\ncountry: DE\n";
+        let text = "# one of each kind\nkind: Purpose\nname: service\nbasis: contract\n---\nkind: Source\nname: web\nwrite_key: web-write-key\npurposes: [service]\n---\nkind: Namespace\nname: card\n---\nkind: Destination\nname: out\ntype: jsonl\npurpose: service\nfields: [traits.*]\n---\nkind: Field\nname: traits.card\nlabels: [C2]\n---\nkind: Policy\nname: none\nlabels: [I1]\n---\nkind: Controller\nname: Shop\n---\nkind: TrackingPlan\nname: shop\nsources: [web]\nevents:\n  Order Completed:\n    schema: {type: object, required: [id], properties: {id: {type: string, maxLength: 20}}}\n---\nkind: Identity\nname: people\nanonymous: [anonymous_id]\n---\nkind: Matcher\nname: people\npurpose: service\ncolumns:\n  city: traits.city\nlink: 0.9\n---\nkind: GroupType\nname: household\nby:\n  - traits: {last_name: text, address: address}\n  - identifier: phone\n  - email_domain: true\n  - group_calls: true\ncountry: DE\n---\nkind: Audience\nname: big-spenders\npurpose: service\nwhen: orders in last 30 days >= 2 and not plan = \"pro\"\n---\nkind: ComputedTrait\nname: spent\npurpose: service\ntime_zone: Europe/Berlin\nvalue:\n  aggregate: {take: {sum: total}, of: {name: Order Completed}}\n";
         let files = read_text(text).unwrap();
         let kinds: Vec<&str> = files.documents.iter().map(Document::kind).collect();
         assert_eq!(
@@ -201,7 +203,9 @@ mod tests {
                 "TrackingPlan",
                 "Identity",
                 "Matcher",
-                "GroupType"
+                "GroupType",
+                "Audience",
+                "ComputedTrait"
             ]
         );
         let again = read_text(&write(&files.documents).unwrap()).unwrap();

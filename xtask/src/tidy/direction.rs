@@ -49,6 +49,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     (
         "tessera-server",
         &[
+            "tessera-audience",
             "tessera-contact",
             "tessera-contract",
             "tessera-model",

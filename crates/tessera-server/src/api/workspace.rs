@@ -201,6 +201,7 @@ pub(crate) fn check(rules: &Rules, workspace: Workspace) -> Result<Workspace, Ap
     let mut problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
     problems.extend(tessera_policy::forbidden_mappings(&rules));
     problems.extend(rules.matchers().filter_map(tessera_pipeline::model_problem));
+    problems.extend(tessera_audience::definitions(&rules.workspace).err().into_iter().flatten());
     if problems.is_empty() { Ok(rules.workspace) } else { Err(ApiError::Workspace(problems)) }
 }
 

@@ -234,7 +234,15 @@ async fn a_workspace_with_problems_changes_nothing_and_names_them() {
             "d",
             "config.colour",
         ),
-        (json!({"kind": "Audience", "name": "a"}), "a", "document"),
+        (json!({"kind": "Person", "name": "a"}), "a", "document"),
+        (
+            json!({"kind": "Audience", "name": "a", "purpose": "nope", "when": "plan = \"pro\""}),
+            "a",
+            "purpose",
+        ),
+        (json!({"kind": "Audience", "name": "a", "purpose": "service", "when": "plan = "}), "a", "when"),
+        (json!({"kind": "Audience", "name": "a", "purpose": "service", "when": "member of b"}), "a", "when"),
+        (json!({"kind": "ComputedTrait", "name": "t", "purpose": "service", "value": "t + 1"}), "t", "value"),
         (json!({"kind": "Purpose", "name": "p", "basis": "contract", "odd": 1}), "p", "document"),
     ] {
         for (method, uri) in [("POST", "/api/v1/workspace/diff"), ("PUT", "/api/v1/workspace")] {

@@ -368,6 +368,37 @@ const WORKSPACE: &[Described] = &[
             ("description", "For people."),
         ],
     ),
+    (
+        "Audience",
+        "A set of people that a condition describes. [The language](audiences.md) says more.",
+        &[
+            ("name", "Letters, digits, `_`, `-`, `.`: `big-spenders`."),
+            (
+                "purpose",
+                "The one purpose that it serves: of each person only what this purpose permits is looked at.",
+            ),
+            ("time_zone", "Where days begin: `Europe/Berlin`; UTC unless set."),
+            ("description", "For people."),
+            ("when", "Who is a member: a condition as text, `orders in last 30 days >= 2`, or as a tree."),
+        ],
+    ),
+    (
+        "ComputedTrait",
+        "A trait that follows from what a person did. [The language](audiences.md#computed-traits) says more.",
+        &[
+            (
+                "name",
+                "What conditions and the profile call it; it hides a trait of the same name that sources send.",
+            ),
+            (
+                "purpose",
+                "The one purpose that it serves: of each person only what this purpose permits is looked at.",
+            ),
+            ("time_zone", "Where days begin: `Europe/Berlin`; UTC unless set."),
+            ("description", "For people."),
+            ("value", "Its value: an operand as text, `count of \"Order Completed\"`, or as a tree."),
+        ],
+    ),
 ];
 
 fn workspace() -> anyhow::Result<String> {

@@ -55,7 +55,9 @@ impl<'a> Loader<'a> {
                 | Document::TrackingPlan(_)
                 | Document::Identity(_)
                 | Document::Matcher(_)
-                | Document::GroupType(_) => None,
+                | Document::GroupType(_)
+                | Document::Audience(_)
+                | Document::ComputedTrait(_) => None,
             })
         };
         let write_keys = Source::ALL.into_iter().filter_map(key_of).collect();
