@@ -245,6 +245,14 @@ impl Live {
     pub(super) fn len(&self) -> u64 {
         as_u64(self.everybody.as_ref().map_or(self.profiles, |everybody| everybody.read().len()))
     }
+
+    /// Whether there are, or may be now that so many have changed, twice as many to learn from as there were.
+    pub(super) fn has_outgrown(&self, changed: usize) -> bool {
+        match &self.everybody {
+            Some(everybody) => everybody.read().len() >= self.profiles.saturating_mul(2),
+            None => changed >= self.profiles,
+        }
+    }
 }
 
 /// What is wrong with the model that a matcher brings along.

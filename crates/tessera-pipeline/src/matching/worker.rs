@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_millis(100);
 const CHANGES_MAX: usize = 256;
 /// Most pairs of one order.
 pub(super) const ORDER_PAIRS_MAX: usize = 500;
+/// Learning takes one part in so many of the time at most: it reads everybody, and events need the machine as well.
+const REST: i64 = 50;
 /// Rows of the store read at once.
 const PAGE_ROWS: usize = 256;
 
@@ -61,16 +63,27 @@ pub(super) struct Known {
     pub(super) live: BTreeMap<MatcherName, Live>,
     /// The workspace that was followed last.
     rules: Option<Arc<Rules>>,
-    /// How many profiles there were when each learned, or tried to.
-    learned_at: BTreeMap<MatcherName, u64>,
+    /// How many people have changed since each learned, or tried to.
+    changed: BTreeMap<MatcherName, usize>,
+    /// How many profiles each was read from that found nothing to learn.
+    tried: BTreeMap<MatcherName, usize>,
+    /// Before when each does not learn again by itself.
+    rests_until: BTreeMap<MatcherName, Timestamp>,
 }
 
 impl Known {
-    /// Whether there is twice as much to learn from as there was. Reading everybody again for a few more would take the
-    /// machine from those who need it.
-    fn has_more(&self, name: &MatcherName, profiles: u64) -> bool {
-        let before = self.learned_at.get(name).copied().unwrap_or_default();
-        profiles >= before.saturating_mul(2).max(as_u64(PROFILES_MIN))
+    /// Whether it is time to learn anew: there may be twice as much to learn from, now that so many more have changed.
+    fn has_more(&mut self, name: &MatcherName, changed: usize, now: Timestamp) -> bool {
+        let since = self.changed.entry(name.clone()).or_default();
+        *since += changed;
+        if self.rests_until.get(name).is_some_and(|until| now < *until) {
+            return false;
+        }
+        match self.live.get(name) {
+            Some(live) => live.has_outgrown(*since),
+            // Reading everybody again for a few more would take the machine from those who need it.
+            None => *since >= self.tried.get(name).map_or(PROFILES_MIN, |tried| PROFILES_MIN.max(*tried)),
+        }
     }
 }
 
@@ -101,7 +114,7 @@ impl<S: Store> Matchers<S> {
                 known.rules = Some(Arc::clone(&rules));
             } else if !ids.is_empty() {
                 let is_well = self.meet(&ids, &rules, &mut known, matching);
-                self.learn_more(&rules, &mut known, matching);
+                self.count(ids.len(), &rules, &mut known, matching);
                 if !is_well {
                     matching.touched().add(ids);
                     matching.wait(TICK);
@@ -120,7 +133,9 @@ impl<S: Store> Matchers<S> {
     fn follow(&self, rules: &Rules, known: &mut Known, matching: &Matching) {
         let is_known = |name: &MatcherName| rules.matchers().any(|matcher| matcher.name == *name);
         known.live.retain(|name, _| is_known(name));
-        known.learned_at.retain(|name, _| is_known(name));
+        known.changed.retain(|name, _| is_known(name));
+        known.tried.retain(|name, _| is_known(name));
+        known.rests_until.retain(|name, _| is_known(name));
         matching.retain(is_known);
         let is_gate_same = known.rules.as_ref().is_some_and(|before| gates_alike(before, rules));
         for matcher in rules.matchers() {
@@ -142,11 +157,12 @@ impl<S: Store> Matchers<S> {
     /// Reads everybody and trains. A matcher that cannot says why.
     fn learn(&self, rules: &Rules, name: &MatcherName, known: &mut Known, matching: &Matching) {
         known.live.remove(name);
+        known.changed.remove(name);
         matching.forget_everybody(name);
-        let profiles = load_totals(self.store.as_ref()).map_err(told).map(|totals| totals.profiles);
-        known.learned_at.insert(name.clone(), profiles.unwrap_or_default());
+        let begun = self.clock.now();
         let learned = self.reading(rules, name, matching).and_then(|reading| {
             let (Some(reading), Some(matcher)) = (reading, named(rules, name)) else { return Ok(None) };
+            known.tried.insert(name.clone(), usize::try_from(reading.len()).unwrap_or(usize::MAX));
             let (trained, is_new) = reading.learn(Kept::load(self.store.as_ref(), matcher).map_err(told)?)?;
             if is_new {
                 self.keep(&trained);
@@ -154,6 +170,9 @@ impl<S: Store> Matchers<S> {
             trained.into_live().map(Some)
         });
         self.settle(name, learned, known, matching);
+        let now = self.clock.now();
+        let rest = now.millis_since(begun).saturating_mul(REST);
+        known.rests_until.insert(name.clone(), now.plus_millis(rest));
     }
 
     /// Keeps what was learned. Where that cannot be, it is learned again after the next start.
@@ -174,6 +193,7 @@ impl<S: Store> Matchers<S> {
     ) {
         match learned {
             Ok(Some(mut learned)) => {
+                known.tried.remove(name);
                 // Who has changed meanwhile was read before or after: nobody can tell.
                 learned.unmet.extend(matching.touched().all());
                 matching.put(name, learned.model(), learned.everybody());
@@ -363,11 +383,10 @@ impl<S: Store> Matchers<S> {
         Ok(of(gate.records(&one), pair.a).zip(of(gate.records(&other), pair.b)).map(Into::into))
     }
 
-    /// Learns anew where there is more to learn from.
-    fn learn_more(&self, rules: &Rules, known: &mut Known, matching: &Matching) {
-        let Ok(totals) = load_totals(self.store.as_ref()) else { return };
+    /// Learns anew where so many have changed that there is more to learn from.
+    fn count(&self, changed: usize, rules: &Rules, known: &mut Known, matching: &Matching) {
         for matcher in rules.matchers() {
-            if known.has_more(&matcher.name, totals.profiles) {
+            if known.has_more(&matcher.name, changed, self.clock.now()) {
                 self.learn(rules, &matcher.name, known, matching);
             }
         }
@@ -428,12 +447,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_read_again_only_when_there_are_twice_as_many() {
+    fn a_matcher_that_found_nothing_to_learn_reads_everybody_again_when_as_many_have_changed_and_it_has_rested()
+     {
         let (mut known, name) = (Known::default(), MatcherName::parse("people").unwrap());
-        assert!(!known.has_more(&name, as_u64(PROFILES_MIN) - 1));
-        assert!(known.has_more(&name, as_u64(PROFILES_MIN)));
-        known.learned_at.insert(name.clone(), 1_000);
-        assert!(!known.has_more(&name, 1_999));
-        assert!(known.has_more(&name, 2_000));
+        let at = Timestamp::from_millis;
+        assert!(known.has_more(&name, PROFILES_MIN, at(0)));
+        known.changed.clear();
+        known.tried.insert(name.clone(), 1_000);
+        assert!(!known.has_more(&name, 999, at(0)));
+        assert!(known.has_more(&name, 1, at(0)));
+        known.rests_until.insert(name.clone(), at(5));
+        assert!(!known.has_more(&name, 1_000, at(4)));
+        assert!(known.has_more(&name, 1, at(5)));
     }
 }
