@@ -4,6 +4,7 @@
 //! `{"figure": NAME, "value": NUMBER, "unit": UNIT}`. Figures are stated with the machine and the load; ratios are
 //! against a bare loop run in the same session.
 
+mod audience;
 mod figures;
 mod governance;
 mod ingest;
@@ -31,6 +32,8 @@ enum Bench {
     Validation(validation::Arguments),
     /// How well and how fast records of one person are found, beside Splink.
     Match(matching::Arguments),
+    /// How fast audiences and questions over the lake are.
+    Audience(audience::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -39,5 +42,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Bench::Governance(arguments) => governance::run(arguments),
         Bench::Validation(arguments) => validation::run_alone(arguments),
         Bench::Match(arguments) => matching::run(arguments),
+        Bench::Audience(arguments) => audience::run(arguments),
     }
 }
