@@ -10,6 +10,7 @@ mod binaries;
 mod codegen;
 mod demo;
 mod fuzz;
+mod oracle;
 mod process;
 mod setup;
 mod sim;
@@ -44,6 +45,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Simulate days with crashes, torn writes and full disks, from seeds.
     Sim(sim::Arguments),
+    /// Hold SQL, stream and oracle against each other on random audiences and histories.
+    Oracle(oracle::Arguments),
     /// Feed random bytes to the parsers and to the recovery of the log.
     Fuzz(fuzz::Arguments),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Codegen(arguments) => codegen::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Sim(arguments) => sim::run(&arguments),
+        Chore::Oracle(arguments) => oracle::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match result {

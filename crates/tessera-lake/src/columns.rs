@@ -185,7 +185,7 @@ impl<'a> Columns<'a> {
         found.ok_or_else(|| self.corrupt(name))
     }
 
-    fn corrupt(&self, name: &str) -> LakeError {
+    pub(crate) fn corrupt(&self, name: &str) -> LakeError {
         LakeError::Corrupt { file: self.file.to_owned(), what: format!("column `{name}`") }
     }
 

@@ -1,5 +1,6 @@
 //! Parquet files: written whole, read by columns.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +10,19 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{max, min};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+};
 use datafusion::parquet::arrow::{ArrowWriter, ProjectionMask};
 use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::metadata::RowGroupMetaData;
 use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::statistics::Statistics;
 use tessera_model::Timestamp;
 use tessera_store::LakeError;
 
 use crate::action::DataFile;
+use crate::batch::{Bounds, is_wanted};
 use crate::columns::{STORED, from_micros};
 use crate::table::{corrupt, io};
 
@@ -110,6 +116,18 @@ impl Writing {
     }
 }
 
+/// Which rows of a file are needed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Names of events, or of the calls that are no tracks; `None`: all.
+    pub(crate) names: Option<BTreeSet<String>>,
+    /// When they count.
+    pub(crate) bounds: Option<Bounds>,
+}
+
+/// Compared before other columns are read.
+const COMPARED: [&str; 4] = ["type", "event", "timestamp", "received_at"];
+
 /// Reads some columns of a file, in batches.
 pub(crate) struct Batches {
     path: PathBuf,
@@ -120,6 +138,20 @@ pub(crate) struct Batches {
 impl Batches {
     /// The columns of `schema`; those that the file was written without are null.
     pub(crate) fn open(table: &Path, name: &str, schema: SchemaRef) -> Result<Self, LakeError> {
+        Self::begin(table, name, schema, None)
+    }
+
+    /// As [`Batches::open`], of some rows alone. `schema` has the columns that are compared.
+    pub(crate) fn open_some(
+        table: &Path,
+        name: &str,
+        schema: SchemaRef,
+        rows: Wanted,
+    ) -> Result<Self, LakeError> {
+        Self::begin(table, name, schema, Some(rows))
+    }
+
+    fn begin(table: &Path, name: &str, schema: SchemaRef, rows: Option<Wanted>) -> Result<Self, LakeError> {
         let path = table.join(name);
         let file = File::open(&path).map_err(io("read", &path))?;
         let builder =
@@ -133,6 +165,15 @@ impl Batches {
             .map(|(at, _)| at)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), there);
+        let builder = match rows {
+            None => builder,
+            Some(rows) => {
+                let compared = ProjectionMask::columns(builder.parquet_schema(), COMPARED);
+                let groups = groups_of(&builder, &rows);
+                let filter = ArrowPredicateFn::new(compared, move |batch| is_wanted(&batch, &rows));
+                builder.with_row_groups(groups).with_row_filter(RowFilter::new(vec![Box::new(filter)]))
+            }
+        };
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let reader = reader.map_err(|error| corrupt(&path, error))?;
         Ok(Self { path, reader, schema })
@@ -157,6 +198,22 @@ impl Batches {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| corrupt(&self.path, error))
     }
+}
+
+/// The groups of rows that may hold what is wanted, by the times in their statistics.
+fn groups_of(builder: &ParquetRecordBatchReaderBuilder<File>, rows: &Wanted) -> Vec<usize> {
+    let groups = builder.metadata().row_groups().iter().enumerate();
+    let may_hold = |group: &RowGroupMetaData| {
+        let Some(bounds) = rows.bounds else { return true };
+        let column = group.columns().iter().find(|column| column.column_path().string() == "timestamp");
+        match column.and_then(|column| column.statistics()) {
+            Some(Statistics::Int64(times)) => {
+                times.max_opt().is_none_or(|latest| latest.div_euclid(1000) >= bounds.first)
+            }
+            _ => true,
+        }
+    };
+    groups.filter(|(_, group)| may_hold(group)).map(|(number, _)| number).collect()
 }
 
 impl Iterator for Batches {

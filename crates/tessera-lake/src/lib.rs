@@ -5,6 +5,7 @@
 //! Delta transaction log protocol; Apache Parquet; Apache DataFusion.
 
 mod action;
+mod batch;
 mod columns;
 mod delta;
 mod files;
@@ -14,5 +15,8 @@ mod table;
 mod tests;
 mod wire;
 
+pub use batch::{Crowd, Everybody};
 pub use delta::{DeltaLake, LakeOptions};
-pub use query::{Answer, Asked, Engine, Format, QueryFailure, QueryLimits, SQL_BYTES_MAX, Seen};
+pub use query::{
+    Answer, Asked, AskedOfEverybody, Engine, Format, QueryFailure, QueryLimits, SQL_BYTES_MAX, Seen,
+};

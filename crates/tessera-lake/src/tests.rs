@@ -3,4 +3,4 @@
 mod feed;
 mod lake;
 mod query;
-mod world;
+pub(crate) mod world;

@@ -44,7 +44,14 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     // It reads people as the pipeline lets them be read; nobody but the binary builds its engine.
     (
         "tessera-lake",
-        &["tessera-model", "tessera-pipeline", "tessera-policy", "tessera-profile", "tessera-store"],
+        &[
+            "tessera-audience",
+            "tessera-model",
+            "tessera-pipeline",
+            "tessera-policy",
+            "tessera-profile",
+            "tessera-store",
+        ],
     ),
     (
         "tessera-server",

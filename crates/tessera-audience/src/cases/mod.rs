@@ -42,36 +42,81 @@ impl Case {
     pub fn choose(numbers: &[u32]) -> Self {
         // Each part has numbers of its own, so that none goes without.
         let (first, rest) = numbers.split_at(numbers.len() / 3);
-        let mut choices = Choices::new(first);
-        let mut definitions = Definitions::default();
-        for number in 0..=choices.below(3) {
-            let named = conditions::Named::of(&definitions);
-            if choices.below(4) == 3 {
-                let Ok(name) = TraitName::parse(&format!("computed_{number}")) else { continue };
-                let Ok(purpose) = PurposeName::parse("analytics") else { continue };
-                definitions.traits.push(ComputedTrait {
-                    name,
-                    purpose,
-                    time_zone: conditions::time_zone(&mut choices),
-                    description: String::new(),
-                    value: conditions::operand(&mut choices, &named, 3),
-                });
-            } else {
-                let Ok(name) = AudienceName::parse(&format!("audience-{number}")) else { continue };
-                let Ok(purpose) = PurposeName::parse("analytics") else { continue };
-                definitions.audiences.push(Audience {
-                    name,
-                    purpose,
-                    time_zone: conditions::time_zone(&mut choices),
-                    description: String::new(),
-                    when: conditions::condition(&mut choices, &named, 3),
-                });
-            }
-        }
+        let definitions = definitions(&mut Choices::new(first));
         let mut choices = Choices::new(rest);
         let person = history::person(&mut choices);
         let nows = history::nows(&mut choices, &person);
         Self { definitions, person, nows }
+    }
+}
+
+/// Random definitions.
+fn definitions(choices: &mut Choices<'_>) -> Definitions {
+    let mut definitions = Definitions::default();
+    for number in 0..=choices.below(3) {
+        let named = conditions::Named::of(&definitions);
+        if choices.below(4) == 3 {
+            let Ok(name) = TraitName::parse(&format!("computed_{number}")) else { continue };
+            let Ok(purpose) = PurposeName::parse("analytics") else { continue };
+            definitions.traits.push(ComputedTrait {
+                name,
+                purpose,
+                time_zone: conditions::time_zone(choices),
+                description: String::new(),
+                value: conditions::operand(choices, &named, 3),
+            });
+        } else {
+            let Ok(name) = AudienceName::parse(&format!("audience-{number}")) else { continue };
+            let Ok(purpose) = PurposeName::parse("analytics") else { continue };
+            definitions.audiences.push(Audience {
+                name,
+                purpose,
+                time_zone: conditions::time_zone(choices),
+                description: String::new(),
+                when: conditions::condition(choices, &named, 3),
+            });
+        }
+    }
+    definitions
+}
+
+/// Many people under the same definitions: for those who ask about everybody at once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CrowdCase {
+    /// Audiences and computed traits; each speaks only of those before it.
+    pub definitions: Definitions,
+    /// The people.
+    pub people: Vec<Person>,
+    /// When; no event arrives later.
+    pub now: Timestamp,
+}
+
+impl CrowdCase {
+    /// The definitions that the first numbers choose, and the people that each list of the others does.
+    #[must_use]
+    pub fn choose(numbers: &[u32], people: &[Vec<u32>]) -> Self {
+        let definitions = definitions(&mut Choices::new(numbers));
+        let mut now = Timestamp::from_millis(NOW);
+        let people = people.iter().map(|numbers| {
+            let mut choices = Choices::new(numbers);
+            let person = history::person(&mut choices);
+            let nows = history::nows(&mut choices, &person);
+            // One moment for all: one that is on the edge of somebody's window.
+            if let Some(at) = nows.get(choices.below(4) as usize).filter(|at| **at > now && choices.one_in(8))
+            {
+                now = *at;
+            }
+            person
+        });
+        let people = people.collect();
+        Self { definitions, people, now }
+    }
+}
+
+/// The case as JSON. The people are invented.
+impl std::fmt::Debug for CrowdCase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&serde_json::to_string_pretty(self).map_err(|_| std::fmt::Error)?)
     }
 }
 

@@ -15,7 +15,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_functions_json::udfs::json_union_to_text_udf;
 use futures::StreamExt as _;
-use tessera_model::{LabelSet, PurposeName, Rules, Timestamp};
+use tessera_audience::{DefinitionName, Definitions};
+use tessera_model::{HashKey, LabelSet, PurposeName, Rules, Timestamp};
 use tessera_policy::Labels;
 use tessera_store::{LakeError, Store};
 use tokio::runtime::Runtime;
@@ -27,6 +28,7 @@ use super::output::{Format, Output};
 use super::people::{Live, People, Seen, Sights, Witness};
 use super::tables::{Kind, PeopleTable};
 use crate::DeltaLake;
+use crate::batch::{Everybody, Lakeside};
 
 /// Longest query, in bytes.
 pub const SQL_BYTES_MAX: usize = 64 * 1024;
@@ -76,6 +78,17 @@ pub struct Asked {
     /// The form of the answer.
     pub format: Format,
     /// The moment of the decisions.
+    pub now: Timestamp,
+}
+
+/// What is asked of everybody.
+#[derive(Clone, Debug)]
+pub struct AskedOfEverybody {
+    /// All definitions: they speak of each other.
+    pub definitions: Arc<Definitions>,
+    /// Those that are asked.
+    pub names: Vec<DefinitionName>,
+    /// The moment.
     pub now: Timestamp,
 }
 
@@ -176,6 +189,35 @@ impl Engine {
             // It panicked: an error of the engine, which has told the log where.
             Err(_) => Err(QueryFailure::Value),
         }
+    }
+
+    /// What definitions say of everybody at a moment, each as its purpose permits. Dropping the future ends it; there is no other
+    /// limit to its time.
+    ///
+    /// # Errors
+    /// [`QueryFailure`].
+    pub async fn ask_everybody<S: Store>(
+        self: &Arc<Self>,
+        store: Arc<S>,
+        (rules, labels, key): (Arc<Rules>, Arc<Labels>, HashKey),
+        asked: AskedOfEverybody,
+    ) -> Result<Vec<Everybody>, QueryFailure> {
+        let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
+        let engine = Arc::clone(self);
+        let work = async move {
+            let lakeside = Lakeside {
+                reading: Arc::new(engine.lake.read().await),
+                lake: Arc::clone(&engine.lake),
+                store,
+                rules,
+                labels,
+                key,
+                now: asked.now,
+                numbers: Arc::default(),
+            };
+            lakeside.ask(engine.context(), &asked.definitions, &asked.names).await
+        };
+        Ending(runtime.spawn(work)).await.unwrap_or(Err(QueryFailure::Value))
     }
 
     async fn run(

@@ -12,7 +12,11 @@ mod output;
 mod people;
 mod tables;
 
-pub use engine::{Answer, Asked, Engine, QueryLimits, SQL_BYTES_MAX};
+pub(crate) use events::external;
+pub(crate) use mask::Masks;
+pub(crate) use people::{Live, People};
+
+pub use engine::{Answer, Asked, AskedOfEverybody, Engine, QueryLimits, SQL_BYTES_MAX};
 pub use error::QueryFailure;
 pub use output::Format;
 pub use people::Seen;

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tessera_model::{FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp};
-use tessera_pipeline::{PipelineError, ProfilePage, Query, RejectId, RejectRow, list_rejects, sight_of};
+use tessera_pipeline::{
+    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, sight_of,
+};
 use tessera_policy::{Labels, Permit};
 use tessera_profile::{Reader, View};
 use tessera_store::Store;
@@ -37,6 +40,22 @@ pub(crate) struct Live<S> {
 }
 
 const PAGE: usize = 256;
+
+impl<S: Store> Live<S> {
+    /// The traits of a profile, as far as they may be seen: none if there is no such profile.
+    pub(crate) fn traits_of(&self, id: FragmentId) -> Result<BTreeMap<String, Box<RawValue>>, PipelineError> {
+        let query =
+            Query { rules: &self.rules, purpose: Some(&self.purpose), view: View::default(), now: self.now };
+        let reader = Reader { labels: &self.labels, hidden: self.hidden, purposes: self.purposes.as_ref() };
+        match query.seen_by(reader).by_id(self.store.as_ref(), id) {
+            Ok(profile) => {
+                Ok(profile.get().traits.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+            Err(QueryError::NotFound | QueryError::Denied { .. }) => Ok(BTreeMap::new()),
+            Err(QueryError::Failed(error)) => Err(error),
+        }
+    }
+}
 
 impl<S: Store> People for Live<S> {
     fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError> {

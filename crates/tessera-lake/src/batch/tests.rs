@@ -1,0 +1,63 @@
+//! SQL, stream and oracle, held against each other.
+
+use proptest::prelude::*;
+use tessera_audience::cases::CrowdCase;
+use tessera_audience::{Compiled, Definitions, Oracle, Outcome, Streamed};
+use tokio::runtime::Runtime;
+
+use super::*;
+
+mod live;
+mod mutants;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_stack_size(64 * 1024 * 1024)
+        .build()
+        .unwrap()
+}
+
+fn by_sql(runtime: &Runtime, case: &CrowdCase, definitions: &Definitions) -> Vec<Vec<Outcome>> {
+    let (crowd, definitions, now) = (Crowd::new(case.people.clone()), definitions.clone(), case.now);
+    runtime.block_on(runtime.spawn(async move { crowd.ask(&definitions, now).await })).unwrap().unwrap()
+}
+
+fn by_oracle(case: &CrowdCase) -> Vec<Vec<Outcome>> {
+    let one = |person| {
+        let oracle = Oracle::new(&case.definitions, person, case.now);
+        let traits = case.definitions.traits.iter();
+        let traits = traits.map(|one| Outcome::Values(oracle.computed(one.name.as_str())));
+        let audiences = case.definitions.audiences.iter();
+        traits.chain(audiences.map(|one| Outcome::Member(oracle.is_member(&one.name)))).collect()
+    };
+    case.people.iter().map(one).collect()
+}
+
+fn by_stream(case: &CrowdCase) -> Vec<Vec<Outcome>> {
+    let compiled = Compiled::new(&case.definitions.audiences, &case.definitions.traits).unwrap();
+    let one = |person| {
+        let streamed = Streamed::new(person, 2).stream(&compiled);
+        let answers = compiled.evaluate(&streamed, case.now, compiled.all());
+        answers.into_iter().map(|answer| answer.outcome).collect()
+    };
+    case.people.iter().map(one).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sql_stream_and_oracle_agree(
+        definitions in prop::collection::vec(any::<u32>(), 0..150),
+        people in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..200), 1..40),
+    ) {
+        let case = CrowdCase::choose(&definitions, &people);
+        let expected = by_oracle(&case);
+        let sql = by_sql(&runtime(), &case, &case.definitions);
+        for (person, (expected, sql)) in expected.iter().zip(&sql).enumerate() {
+            prop_assert_eq!(expected, sql, "person {} of {:?}", person, &case);
+        }
+        prop_assert_eq!(expected, by_stream(&case));
+    }
+}
