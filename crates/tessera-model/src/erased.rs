@@ -196,6 +196,12 @@ impl Operation {
                 });
                 (!is_bare).then(|| Self::Consents { fragments: fragments.clone(), words: bare.collect() })
             }
+            Self::FillAudience { since, part, fragments }
+                if fragments.iter().any(|one| is_meant(one.fragment)) =>
+            {
+                let others = fragments.iter().filter(|one| !is_meant(one.fragment)).cloned();
+                Some(Self::FillAudience { since: *since, part: *part, fragments: others.collect() })
+            }
             Self::Link { .. }
             | Self::Judge { .. }
             | Self::PutReviews { .. }
@@ -217,6 +223,9 @@ impl Operation {
             | Self::PutAlert { .. }
             | Self::PutAudit { .. }
             | Self::PutModel { .. }
+            | Self::Tick {}
+            | Self::FillAudience { .. }
+            | Self::AudienceFilled { .. }
             | Self::CloseReject { .. } => None,
         }
     }

@@ -37,7 +37,7 @@ mod workspace_change;
 mod workspace_rules;
 
 pub use account::{AccountKind, StoredAccount};
-pub use audience::{AudienceDocument, ComputedTraitDocument};
+pub use audience::{AudienceDocument, AudienceId, ComputedTraitDocument, FillOrder};
 pub use consent::{ClaimOf, ConsentClaim, ConsentStatus, Expression, SubscriptionClaim, SubscriptionState};
 pub use document::{
     ControllerDocument, DataCategory, DestinationDocument, Document, FieldDocument, LegalBasis,

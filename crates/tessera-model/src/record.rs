@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
-    ConsentStatus, Document, Entrance, Expression, FragmentId, LinkOrder, MatcherName, PurposeName,
-    RejectCode, ReviewOrder, Selector, SourceName, StoredAccount, Timestamp, UndoId, Verdict,
+    ConsentStatus, Document, Entrance, Expression, FillOrder, FragmentId, LinkOrder, MatcherName,
+    PurposeName, RejectCode, ReviewOrder, Selector, SourceName, StoredAccount, Timestamp, UndoId, Verdict,
 };
 
 const VERSION: u8 = 1;
@@ -186,6 +186,22 @@ pub enum Operation {
     Resolve {
         /// Any fragment of each cluster.
         fragments: Vec<FragmentId>,
+    },
+    /// Time has passed: answers that may have changed by now are asked for.
+    Tick {},
+    /// What fragments did before definitions came, as far as these ask for it: a part of what fills them.
+    FillAudience {
+        /// The place of the log where the filling began: it brings the events before.
+        since: u64,
+        /// The number of the part, from 0 on; each is taken once, and in order.
+        part: u64,
+        /// The fragments.
+        fragments: Vec<FillOrder>,
+    },
+    /// All parts have come: the definitions that were waiting for them are asked from now on.
+    AudienceFilled {
+        /// The place of the log where the filling began.
+        since: u64,
     },
     /// Something refused before it could be an event: a body too large to keep, a row of a file.
     Reject {

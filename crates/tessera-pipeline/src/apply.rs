@@ -2,15 +2,17 @@
 //!
 //! No I/O, clock or randomness: equal inputs give equal changes.
 
+use tessera_audience::{Change as Asked, EventView};
 use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
 use tessera_model::{
     Call, ClaimOf, Entrance, Event, FragmentId, HashKey, Identified, MessageKey, PurposeSet, Record, Reject,
     RejectCode, Rules, refusal,
 };
 use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit, is_in_time};
-use tessera_profile::{Basis, Cluster, Place, Seen, seen_hash};
+use tessera_profile::{Basis, Cluster, Fragment, Place, Seen, seen_hash};
 use tessera_store::{Change, Position, Table};
 
+use crate::audience::{Asking, Following};
 use crate::lake::Kept;
 use crate::outbox::{OutboxRow, outbox_key};
 use crate::routes::Route;
@@ -29,6 +31,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) is_watched: bool,
     /// Events from this place of the log on go to the lake; `None`: none does.
     pub(crate) lake_from: Option<Position>,
+    /// The audiences in force.
+    pub(crate) following: &'a Following,
 }
 
 /// Events on their way into the rows of one batch.
@@ -43,6 +47,8 @@ pub(crate) struct Application<'a> {
     pub(crate) kept: Vec<Kept>,
     /// A fragment of each person who became another: by a merge, or a split.
     pub(crate) regrouped: Vec<FragmentId>,
+    /// Who is to be asked for their memberships after this record.
+    pub(crate) asking: Asking,
 }
 
 /// Why an event went no further, if it did not.
@@ -63,11 +69,18 @@ impl<'a> Application<'a> {
             notices: Vec::new(),
             kept: Vec::new(),
             regrouped: Vec::new(),
+            asking: Asking::default(),
         }
     }
 
     /// Applies one log record. Its events have been parsed and their rows loaded.
     pub(crate) fn item(&mut self, item: &Item) -> Result<(), PipelineError> {
+        let Record::Ingest { received_at, .. } = &item.record else { return Ok(()) };
+        self.events(item)?;
+        self.answer(*received_at, item.position.0)
+    }
+
+    fn events(&mut self, item: &Item) -> Result<(), PipelineError> {
         let Record::Ingest { source, received_at, entrance, gpc, .. } = &item.record else { return Ok(()) };
         match &item.parsed {
             None => {}
@@ -172,7 +185,9 @@ impl<'a> Application<'a> {
         if people(event).any(|identified| self.view.is_erased(identified.id)) {
             return Ok(Fate::Denied(Denial::Erased));
         }
+        let wills = self.wills(event);
         self.record_consents(event);
+        self.ask_wills(event, &wills);
         let purposes = if matches!(event.call, Call::Consent { .. }) {
             // What a person said about purposes is kept as proof, whatever it was; what they prefer, only for purposes
             // that permit it.
@@ -189,7 +204,7 @@ impl<'a> Application<'a> {
         let basis =
             Basis { source: source.name.clone(), purposes, party: source.party, category: source.category };
         let root = self.resolve(event, owner);
-        self.fold(event, owner, root, &basis, place);
+        self.fold(event, owner, root, &basis, place)?;
         self.describe_account(event, &basis);
         self.route(event, owner, basis.purposes, id)?;
         if self.settings.lake_from.is_some_and(|from| id.position >= from.0) && !basis.purposes.is_empty() {
@@ -418,15 +433,42 @@ impl<'a> Application<'a> {
         }
     }
 
-    fn fold(&mut self, event: &Event, owner: &Identified, root: FragmentId, basis: &Basis, place: Place) {
+    fn fold(
+        &mut self,
+        event: &Event,
+        owner: &Identified,
+        root: FragmentId,
+        basis: &Basis,
+        place: Place,
+    ) -> Result<(), PipelineError> {
         let window = self.settings.dedup_window_millis;
-        let Some(cluster) = self.view.cluster_mut(root) else { return };
+        let is_following = self.is_following();
+        let Some(cluster) = self.view.cluster_mut(root) else { return Ok(()) };
         let node = cluster.find(owner.id);
-        let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) else { return };
+        let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) else { return Ok(()) };
+        // Somebody whom a purpose had nothing of may be a member only now.
+        let is_news = is_following && !is_served(fragment, basis, event, self.settings.rules);
         fragment.apply(event, basis, place);
+        if is_news {
+            self.asking.whole(owner.id);
+        }
+        if is_following {
+            let compiled = &self.settings.following.compiled;
+            let message = MessageKey::from(&event.message_id);
+            let seen = EventView::of(event, &message);
+            let touched = compiled.touched(&seen);
+            if !touched.is_empty() {
+                fragment.follow(basis, compiled, (&seen, &touched))?;
+                self.asking.some(owner.id, |into| compiled.concerned(Asked::Event(&touched), into));
+            }
+        }
         for (page, hash, received_at) in fragment.seen.insert(place.hash, event.received_at, window) {
             self.view.page_mut(owner.id, page).insert(hash, received_at, window);
         }
+        if is_following {
+            self.ask_owner(event, owner.id);
+        }
+        Ok(())
     }
 
     fn describe_account(&mut self, event: &Event, basis: &Basis) {
@@ -466,6 +508,13 @@ impl<'a> Application<'a> {
     fn profile_of(&self, id: FragmentId) -> FragmentId {
         self.view.cluster_of(id).map(|(cluster, node)| cluster.profile_id(node)).unwrap_or_default()
     }
+}
+
+/// Whether a fragment holds anything on that basis whose time is not over.
+fn is_served(fragment: &Fragment, basis: &Basis, event: &Event, rules: &Rules) -> bool {
+    let purposes: Vec<_> = basis.purposes.iter().filter_map(|id| rules.purposes.by_id(id)).collect();
+    let is_kept = |at| purposes.iter().all(|purpose| is_in_time(purpose, at, event.received_at));
+    fragment.any_value(|known, at| known == basis && is_kept(at))
 }
 
 /// Every identifier that an event names a person by.

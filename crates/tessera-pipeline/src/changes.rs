@@ -6,7 +6,7 @@ use tessera_profile::Row;
 use tessera_store::{Change, Changes, Position};
 
 use crate::PipelineError;
-use crate::view::{Slot, View, cluster_key, page_key, totals_key};
+use crate::view::{Slot, View, cluster_key, page_key, time_key, totals_key};
 
 impl View {
     /// All that changed, as one commit up to `upto`; `more` are rows that are new (rejects, outbox).
@@ -44,6 +44,11 @@ impl View {
             let bytes = postcard::to_stdvec(&row.now)
                 .map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() })?;
             rows.push(Change { key: totals_key(), before: row.before, after: Some(bytes.into()) });
+        }
+        if let Some(row) = self.time.filter(|row| row.is_dirty) {
+            let bytes = postcard::to_stdvec(&row.now)
+                .map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() })?;
+            rows.push(Change { key: time_key(), before: row.before, after: Some(bytes.into()) });
         }
         Ok(Changes { rows, upto: Some(upto) })
     }

@@ -223,6 +223,8 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Group
         | Table::Quality
         | Table::Matcher
+        | Table::Audience
+        | Table::Timer
         | Table::Lake => false,
     })
 }

@@ -8,6 +8,7 @@
 
 mod appender;
 mod apply;
+mod audience;
 mod auditor;
 #[cfg(test)]
 mod auditor_tests;
@@ -64,6 +65,7 @@ mod watchman;
 mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
+pub use audience::{Catalogue, Filling, Walk, audience_size, load_catalogue, memberships_of, next_due};
 pub use auditor::{Auditor, AuditorHandle, tell_of_falls};
 pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};
 pub use contracts::{Alert, AlertState, ViolationKind, as_planned, load_alerts, load_seen, load_violations};

@@ -112,6 +112,14 @@ impl Application<'_> {
         cluster.resolve(namespaces);
         let own = cluster.find(own).map(|node| cluster.profile_id(node)).unwrap_or_default();
         let after = Census::of(cluster);
+        if before.parts != after.parts {
+            let changed = after.parts.iter().filter(|part| !before.parts.contains(part));
+            let heads: Vec<FragmentId> =
+                changed.filter_map(|part| Some(cluster.graph().nodes().get(*part.first()?)?.id)).collect();
+            if self.is_following() {
+                heads.into_iter().for_each(|id| self.asking.whole_in(root, id));
+            }
+        }
         self.tell_of(&before, &after, own);
     }
 }

@@ -62,6 +62,9 @@ impl Application<'_> {
             | Operation::PutRequest { .. }
             | Operation::PutAudit { .. }
             | Operation::PutModel { .. }
+            | Operation::Tick {}
+            | Operation::FillAudience { .. }
+            | Operation::AudienceFilled { .. }
             | Operation::PutReviews { .. }
             | Operation::PutAlert { .. } => {}
         }
@@ -176,6 +179,7 @@ impl Application<'_> {
             let Some(fragment) = cluster.fragment_mut(node) else { continue };
             removed += fragment.narrow(legal, |basis, said| is_kept(purposes, legal, basis, said, at));
             fragment.consents.erase(at);
+            fragment.forget_announcements();
         }
         let totals = self.view.totals_mut();
         totals.erased += 1;

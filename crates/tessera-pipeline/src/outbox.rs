@@ -87,7 +87,11 @@ impl OutboxRow {
             .map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
+    /// Reads a row back.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stored`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, PipelineError> {
         postcard::from_bytes(bytes)
             .map_err(|e| PipelineError::Stored { what: "outbox row", why: e.to_string() })
     }

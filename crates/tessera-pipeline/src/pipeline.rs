@@ -12,6 +12,9 @@ use tessera_model::{
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
+use crate::audience::{
+    Before as Memberships, Began, Catalogue, Following, Turning, catalogue_key, load_catalogue, turn,
+};
 use crate::contracts;
 use crate::groups::{self, Before};
 use crate::lake;
@@ -19,6 +22,7 @@ use crate::matching::{Compared, Touched, model_key};
 use crate::prepare::{Prepared, prepare};
 use crate::routes::Route;
 use crate::rows;
+use crate::totals::load_totals;
 use crate::view::{View, workspace_key};
 use crate::{Item, Notice, PipelineError, PipelineMetrics, RejectId, Stage};
 
@@ -70,6 +74,7 @@ pub struct Pipeline<L, S> {
     metrics: Arc<PipelineMetrics>,
     rules: Arc<ArcSwap<Rules>>,
     routes: Vec<Route>,
+    following: Following,
     position: Position,
     watch: Option<Watch>,
     touched: Option<Arc<Touched>>,
@@ -116,6 +121,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     ) -> Result<Self, PipelineError> {
         let rules = load_rules(store.as_ref(), &key)?;
         let routes = Route::all(&rules);
+        let following = Following::of(&rules, load_catalogue(store.as_ref())?);
         let (position, compared) = (store.position(), Compared::of(&rules));
         Ok(Self {
             log,
@@ -126,6 +132,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             metrics: Arc::new(PipelineMetrics::default()),
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             routes,
+            following,
             position,
             watch: None,
             touched: None,
@@ -240,8 +247,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     }
 
     fn try_batch(&mut self, rules: &Rules, items: &[Item], next: Position) -> Result<(), PipelineError> {
-        let view =
-            self.timed(Stage::Load, |this| View::load(this.store.as_ref(), events(items), &this.key))?;
+        let view = self.timed(Stage::Load, |this| {
+            let mut view = View::load(this.store.as_ref(), events(items), &this.key)?;
+            if this.following.compiled.asks_of_accounts() {
+                view.load_accounts(this.store.as_ref())?;
+            }
+            Ok::<_, PipelineError>(view)
+        })?;
         let settings = Settings {
             rules,
             routes: &self.routes,
@@ -249,15 +261,18 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             dedup_window_millis: self.options.dedup_window_millis,
             is_watched: (self.is_watched)(),
             lake_from: self.options.lake_from,
+            following: &self.following,
         };
         let start = self.clock.monotonic_nanos();
         let grouped = Before::of(&view, rules, &self.key);
+        let memberships = Memberships::of(&view);
         let mut application = Application::new(&settings, view);
         for item in items {
             application.item(item)?;
         }
         let Application { view, mut puts, notices, mut regrouped, kept, .. } = application;
         puts.extend(grouped.changes(self.store.as_ref(), &view, rules, &self.key)?);
+        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
         puts.extend(lake::feed(kept, next)?);
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
@@ -352,6 +367,9 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             | Operation::Erase { .. }
             | Operation::LiftErasure { .. }
             | Operation::Expire { .. } => self.operate_on_rows(item, at, operation),
+            Operation::Tick {} | Operation::FillAudience { .. } | Operation::AudienceFilled { .. } => {
+                self.operate_on_audiences(item, at, operation)
+            }
         }
     }
 
@@ -371,18 +389,65 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             dedup_window_millis: self.options.dedup_window_millis,
             is_watched: (self.is_watched)(),
             lake_from: self.options.lake_from,
+            following: &self.following,
         };
         let grouped = Before::of(&view, &rules, &self.key);
+        let memberships = Memberships::of(&view);
         let mut application = Application::new(&settings, view);
         application.operation(operation, at, item.position.0)?;
+        application.ask_changed();
+        application.answer(at, item.position.0)?;
         let Application { view, mut puts, notices, .. } = application;
         puts.extend(more);
         puts.extend(grouped.changes(self.store.as_ref(), &view, &rules, &self.key)?);
+        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
         let changed = view.changed();
         self.commit(view, puts, item.next)?;
         self.touch(changed);
         self.tell(&notices);
         Ok(())
+    }
+
+    fn operate_on_audiences(
+        &mut self,
+        item: &Item,
+        at: Timestamp,
+        operation: &Operation,
+    ) -> Result<(), PipelineError> {
+        let rules = self.rules.load_full();
+        let (following, next) = (&self.following, item.next.0);
+        let turning = Turning { rules: &rules, key: &self.key, following, at, next };
+        let mut turn = turn(self.store.as_ref(), operation, turning)?;
+        let view = std::mem::take(&mut turn.view);
+        let settings = Settings {
+            rules: &rules,
+            routes: &self.routes,
+            key: &self.key,
+            dedup_window_millis: self.options.dedup_window_millis,
+            is_watched: (self.is_watched)(),
+            lake_from: self.options.lake_from,
+            following,
+        };
+        let memberships = Memberships::of(&view);
+        let mut application = Application::new(&settings, view);
+        application.turn(&turn, operation)?;
+        application.answer(at, item.position.0)?;
+        let Application { view, mut puts, notices, .. } = application;
+        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
+        let following = turn.catalogue.map(|catalogue| Following::of(&rules, catalogue));
+        if let Some(following) = &following {
+            puts.extend(self.put_catalogue(&following.catalogue)?);
+        }
+        self.commit(view, puts, item.next)?;
+        self.following = following.unwrap_or_else(|| std::mem::take(&mut self.following));
+        self.tell(&notices);
+        Ok(())
+    }
+
+    /// The change that keeps how far the audiences are, if that is another than before.
+    fn put_catalogue(&self, catalogue: &Catalogue) -> Result<Option<Change>, PipelineError> {
+        let change = rows::put(self.store.as_ref(), catalogue_key(), Some(catalogue))?;
+        Ok((change.before != change.after).then_some(change))
     }
 
     fn apply_workspace(
@@ -403,8 +468,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let after: Value = rows::seal(&self.key, &stored)?.into();
         let before = self.store.load(&[workspace_key()])?.into_iter().next().flatten();
         let change = Change { key: workspace_key(), before, after: Some(after) };
-        self.commit(View::default(), vec![change], next)?;
+        let began = Began { position: next.0, is_first: load_totals(self.store.as_ref())?.accepted == 0 };
+        let is_changed = matters(&self.rules.load().workspace).ne(matters(&rules.workspace));
+        let following = Following::of(&rules, self.following.next(&rules, began, is_changed));
+        let catalogue = self.put_catalogue(&following.catalogue)?;
+        self.commit(View::default(), std::iter::once(change).chain(catalogue).collect(), next)?;
         (self.routes, self.compared) = (Route::all(&rules), Compared::of(&rules));
+        self.following = following;
         self.rules.store(Arc::new(rules));
         self.tell(&[Notice::Applied { documents: documents.len() }]);
         Ok(())
@@ -428,6 +498,11 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         self.metrics.add(stage, self.clock.monotonic_nanos().saturating_sub(start));
         done
     }
+}
+
+/// The documents that may make other people members.
+fn matters(workspace: &Workspace) -> impl Iterator<Item = &Document> {
+    workspace.documents().filter(|document| !matches!(document, Document::Destination(_)))
 }
 
 fn events(items: &[Item]) -> impl Iterator<Item = &Event> + Clone {

@@ -78,6 +78,9 @@ pub(crate) fn prepare(
         | Operation::PutAlert { .. }
         | Operation::PutAudit { .. }
         | Operation::PutModel { .. }
+        | Operation::Tick {}
+        | Operation::FillAudience { .. }
+        | Operation::AudienceFilled { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     };
@@ -107,6 +110,9 @@ fn named(operation: &Operation) -> Vec<FragmentId> {
         | Operation::PutAlert { .. }
         | Operation::PutAudit { .. }
         | Operation::PutModel { .. }
+        | Operation::Tick {}
+        | Operation::FillAudience { .. }
+        | Operation::AudienceFilled { .. }
         | Operation::Reject { .. }
         | Operation::CloseReject { .. } => Vec::new(),
     }

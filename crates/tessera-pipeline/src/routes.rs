@@ -26,8 +26,17 @@ impl Route {
 
     /// Whether the destination asked for this event and its purpose covers it.
     pub(crate) fn wants(&self, event: &Event, purposes: PurposeSet) -> bool {
-        let is_asked_for = self.events.is_empty()
-            || self.events.iter().any(|wanted| wanted == event.call.name() || wanted == event.name());
+        self.wants_event(event.call.name(), event.name(), purposes)
+    }
+
+    /// The same, of a track call of that name.
+    pub(crate) fn wants_track(&self, name: &str, purposes: PurposeSet) -> bool {
+        self.wants_event("track", name, purposes)
+    }
+
+    fn wants_event(&self, call: &str, name: &str, purposes: PurposeSet) -> bool {
+        let is_asked_for =
+            self.events.is_empty() || self.events.iter().any(|wanted| wanted == call || wanted == name);
         is_asked_for && self.purpose.is_some_and(|purpose| purposes.contains(purpose))
     }
 }

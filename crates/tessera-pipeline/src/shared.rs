@@ -10,6 +10,8 @@ use crate::apply::{Application, as_u64};
 pub(crate) struct Census {
     /// The profiles.
     pub(crate) profiles: Vec<FragmentId>,
+    /// Which identifiers are one profile's.
+    pub(crate) parts: Vec<Vec<usize>>,
     /// Its shared identifiers.
     shared: u64,
     /// Its refused edges, by reason.
@@ -21,8 +23,10 @@ impl Census {
         let graph = cluster.graph();
         let components = graph.components();
         let heads = components.iter().filter_map(|nodes| nodes.first());
+        let profiles = heads.map(|node| cluster.profile_id(*node)).collect();
         Self {
-            profiles: heads.map(|node| cluster.profile_id(*node)).collect(),
+            profiles,
+            parts: components,
             shared: as_u64(graph.nodes().iter().filter(|node| node.is_shared()).count()),
             refused: {
                 let edges = graph.edges().iter().filter_map(|edge| Some(edge.refusal()?.reason));
@@ -54,11 +58,16 @@ impl Application<'_> {
     /// decide anew.
     pub(crate) fn saw(&mut self, root: FragmentId, identified: &Identified, at: Timestamp) {
         let strategy = self.settings.rules.namespaces.strategy();
+        let is_following = self.is_following();
         let Some(cluster) = self.view.cluster_mut(root) else { return };
         let node = cluster.insert(identified);
         let Some(fragment) = cluster.fragment_mut(node) else { return };
         let is_earlier = at < fragment.first_seen_at;
         fragment.touch(at);
+        if is_earlier && is_following {
+            // Somebody new, or somebody whose profile may be called otherwise.
+            self.asking.whole(identified.id);
+        }
         if is_earlier
             && strategy == IdentityStrategy::ProfileConversion
             && !cluster.graph().edges().is_empty()

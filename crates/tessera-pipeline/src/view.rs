@@ -37,6 +37,8 @@ pub(crate) struct View {
     pub(crate) rows: Ordered<FragmentId, Loaded<Slot>>,
     pub(crate) pages: Ordered<(FragmentId, u8), Loaded<SeenPage>>,
     pub(crate) totals: Option<Loaded<Totals>>,
+    /// The latest time of a record after which anybody was asked.
+    pub(crate) time: Option<Loaded<i64>>,
     pub(crate) contracts: ContractRows,
 }
 
@@ -52,6 +54,10 @@ pub(crate) fn page_key(id: FragmentId, page: u8) -> Key {
 
 pub(crate) fn totals_key() -> Key {
     key_of(Table::Count, b"totals")
+}
+
+pub(crate) fn time_key() -> Key {
+    key_of(Table::Audience, b"time")
 }
 
 pub(crate) fn workspace_key() -> Key {
@@ -98,16 +104,44 @@ impl View {
             wanted.extend(identified(event).map(|identified| identified.id));
         }
         view.load_rows(store, wanted)?;
+        view.load_counts(store)?;
         view.contracts = ContractRows::load(store, events.clone())?;
         view.load_pages(store, events, hash_key)?;
-        let before = store.load(&[totals_key()])?.into_iter().next().flatten();
-        let now = match &before {
-            Some(bytes) => postcard::from_bytes(bytes)
-                .map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() })?,
-            None => Totals::default(),
-        };
-        view.totals = Some(Loaded { before, now, is_dirty: false });
         Ok(view)
+    }
+
+    fn load_counts(&mut self, store: &impl Store) -> Result<(), PipelineError> {
+        let bad = |e: postcard::Error| PipelineError::Stored { what: "count", why: e.to_string() };
+        let mut rows = store.load(&[totals_key(), time_key()])?.into_iter();
+        let before = rows.next().flatten();
+        let now = before.as_deref().map(postcard::from_bytes).transpose().map_err(bad)?.unwrap_or_default();
+        self.totals = Some(Loaded { before, now, is_dirty: false });
+        let before = rows.next().flatten();
+        let now = before.as_deref().map(postcard::from_bytes).transpose().map_err(bad)?.unwrap_or(i64::MIN);
+        self.time = Some(Loaded { before, now, is_dirty: false });
+        Ok(())
+    }
+
+    /// Loads the accounts of everybody, where anybody asks for their traits.
+    pub(crate) fn load_accounts(&mut self, store: &impl Store) -> Result<(), PipelineError> {
+        let mut wanted: OrderedSet<FragmentId> = OrderedSet::default();
+        for row in self.rows.values() {
+            if let Slot::Cluster(cluster) = &row.now {
+                let fragments = (0..cluster.len()).filter_map(|node| cluster.fragment(node));
+                wanted.extend(fragments.flat_map(|one| one.memberships()).map(|(one, _)| one.account));
+            }
+        }
+        wanted.retain(|id| !self.rows.contains_key(id));
+        self.load_rows(store, wanted)
+    }
+
+    /// The log's time: that of a record, and never before that of one before it.
+    pub(crate) fn log_time(&mut self, at: Timestamp) -> Timestamp {
+        let row = self.time.get_or_insert(Loaded { before: None, now: i64::MIN, is_dirty: false });
+        if at.as_millis() > row.now {
+            (row.now, row.is_dirty) = (at.as_millis(), true);
+        }
+        Timestamp::from_millis(row.now)
     }
 
     /// Loads the rows of `wanted` and, round by round, what they point to.

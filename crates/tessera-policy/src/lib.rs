@@ -19,6 +19,7 @@ mod screen_pass;
 mod screen_tests;
 mod subject_right;
 mod tree;
+mod until;
 mod word;
 
 pub use consent::{ConsentRecord, Consents, Subscription};
@@ -30,3 +31,4 @@ pub use labels::{Labels, Mask, Origin};
 pub use mapped::forbidden_mappings;
 pub use screen::{Reason, Screen, Screened};
 pub use subject_right::{CheckedLater, IdentityCheck, SubjectRight};
+pub use until::stands_until;

@@ -4,7 +4,7 @@ use tessera_model::{FragmentId, Timestamp};
 
 use crate::{Cluster, SeenPage};
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// What the store holds under a fragment's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum CodecError {
     },
 }
 
-fn malformed(error: impl std::fmt::Display) -> CodecError {
+pub(crate) fn malformed(error: impl std::fmt::Display) -> CodecError {
     CodecError::Malformed { what: error.to_string() }
 }
 

@@ -75,6 +75,15 @@ pub fn fold<'a>(cluster: &'a Cluster, node: usize, rules: &SurvivorshipRules) ->
     folded
 }
 
+/// The last word of some fragments on each purpose, and on the whole person; where they differ, the stricter.
+pub fn last_words<'a>(
+    fragments: impl IntoIterator<Item = &'a crate::Fragment>,
+) -> BTreeMap<Option<PurposeId>, ConsentRecord> {
+    let mut words = BTreeMap::new();
+    fragments.into_iter().for_each(|fragment| fold_consents(&mut words, fragment));
+    words
+}
+
 fn fold_consents(into: &mut BTreeMap<Option<PurposeId>, ConsentRecord>, fragment: &crate::Fragment) {
     // Within a fragment the last word counts, at equal times the stricter.
     let mut words: BTreeMap<Option<PurposeId>, ConsentRecord> = BTreeMap::new();

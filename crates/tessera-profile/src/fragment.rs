@@ -8,6 +8,7 @@ use tessera_model::{
 };
 use tessera_policy::{ConsentRecord, Consents};
 
+use crate::followed::Followed;
 use crate::{Assertion, Seen, Traits};
 
 /// How many of a fragment's latest events are kept by place.
@@ -93,6 +94,8 @@ pub struct Fragment {
     pub(crate) memberships: Vec<Membership>,
     /// The de-duplication window.
     pub seen: Seen,
+    /// What is kept for audiences, if any asks for something of it.
+    pub(crate) followed: Option<Box<Followed>>,
 }
 
 impl Default for Fragment {
@@ -108,6 +111,7 @@ impl Default for Fragment {
             recent: Vec::new(),
             memberships: Vec::new(),
             seen: Seen::default(),
+            followed: None,
         }
     }
 }
@@ -171,6 +175,10 @@ impl Fragment {
         self.events.retain(|event| keeps(&bases, event.basis, event.last_at));
         self.recent.retain(|event| keeps(&bases, event.basis, event.at));
         self.memberships.retain(|membership| keeps(&bases, membership.basis, membership.since));
+        if let Some(followed) = &mut self.followed {
+            followed.states.retain(|state| keeps(&bases, state.basis, state.latest_at));
+        }
+        self.tidy_followed();
         let removed = before - self.values();
         self.bases = bases;
         self.forget_unused_bases();
@@ -204,6 +212,15 @@ impl Fragment {
         self.traits.len() + self.events.len() + self.recent.len() + self.memberships.len()
     }
 
+    /// The accounts that it belongs to, each with its basis.
+    pub fn memberships(&self) -> impl Iterator<Item = (&Membership, &Basis)> {
+        let known = |one| -> Option<(&Membership, &Basis)> {
+            let one: &Membership = one;
+            Some((one, self.basis_of(one.basis)?))
+        };
+        self.memberships.iter().filter_map(known)
+    }
+
     /// Every basis on which it holds something.
     pub fn bases(&self) -> &[Basis] {
         &self.bases
@@ -225,10 +242,15 @@ impl Fragment {
         self.events.iter_mut().for_each(|event| place(&mut event.basis));
         self.recent.iter_mut().for_each(|event| place(&mut event.basis));
         self.memberships.iter_mut().for_each(|membership| place(&mut membership.basis));
+        let states = self.followed.iter_mut().flat_map(|followed| &mut followed.states);
+        states.for_each(|state| place(&mut state.basis));
         self.bases = kept;
         // Their order follows from the numbers of their bases.
         self.events.sort_by(|a, b| (&a.name, a.basis).cmp(&(&b.name, b.basis)));
         self.memberships.sort_by_key(|a| (a.account, a.basis));
+        if let Some(followed) = &mut self.followed {
+            followed.states.sort_by_key(|state| state.basis);
+        }
     }
 
     /// Folds the traits that a `group` call gave in: this is the account's fragment.
@@ -249,7 +271,7 @@ impl Fragment {
         self.traits.assert(traits, &Assertion { at: event.at, message, basis }, &self.bases);
     }
 
-    fn basis(&mut self, basis: &Basis) -> u16 {
+    pub(crate) fn basis(&mut self, basis: &Basis) -> u16 {
         let at = self.bases.iter().position(|known| known == basis).unwrap_or_else(|| {
             self.bases.push(basis.clone());
             self.bases.len() - 1

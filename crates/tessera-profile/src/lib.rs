@@ -7,6 +7,7 @@
 mod cluster;
 mod codec;
 mod fold;
+mod followed;
 mod fragment;
 mod group;
 mod held;
@@ -17,7 +18,8 @@ mod view;
 
 pub use cluster::{Cluster, ProfileId};
 pub use codec::{CodecError, Row};
-pub use fold::{Folded, fold};
+pub use fold::{Folded, fold, last_words};
+pub use followed::Announced;
 pub use fragment::{Basis, EventCount, Fragment, Membership, Place, RECENT_MAX, Recent};
 pub use group::{Belonging, GroupView, Grouping};
 pub use held::{Held, HeldKind};

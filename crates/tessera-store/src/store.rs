@@ -45,11 +45,15 @@ pub enum Table {
     Lake = 15,
     /// What matchers have learned.
     Matcher = 16,
+    /// What is kept of audiences besides who is a member: how far they are filled, how many members they have.
+    Audience = 17,
+    /// When whose answers have to be asked for again, in the order of time.
+    Timer = 18,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -66,9 +70,11 @@ impl Table {
         Self::Quality,
         Self::Lake,
         Self::Matcher,
+        Self::Audience,
+        Self::Timer,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
-    pub const STATE: [Self; 13] = [
+    pub const STATE: [Self; 15] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -82,6 +88,8 @@ impl Table {
         Self::Group,
         Self::Quality,
         Self::Matcher,
+        Self::Audience,
+        Self::Timer,
     ];
 }
 

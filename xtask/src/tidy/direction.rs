@@ -20,7 +20,8 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("tessera-quality", &["tessera-contact", "tessera-model"]),
     ("tessera-rights", &["tessera-model", "tessera-policy"]),
     // A cluster is stored as one record: its identity graph and its fragments' places.
-    ("tessera-profile", &["tessera-model", "tessera-policy", "tessera-identity"]),
+    // What a fragment keeps for audiences is part of it.
+    ("tessera-profile", &["tessera-audience", "tessera-model", "tessera-policy", "tessera-identity"]),
     ("tessera-store", &["tessera-model"]),
     ("tessera-store-embedded", &["tessera-model", "tessera-store"]),
     ("tessera-connect", &["tessera-model", "tessera-policy"]),
@@ -29,6 +30,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     (
         "tessera-pipeline",
         &[
+            "tessera-audience",
             "tessera-contract",
             "tessera-model",
             "tessera-policy",

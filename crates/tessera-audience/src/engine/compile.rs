@@ -266,6 +266,17 @@ impl Compiled {
         Some(Timestamp::from_millis(first.max(feature.span.begins())))
     }
 
+    /// Whether any definition asks for traits of accounts.
+    #[must_use]
+    pub fn asks_of_accounts(&self) -> bool {
+        !self.accounts_concern.is_empty()
+    }
+
+    /// The definitions that ask for traits of accounts.
+    pub fn concerned_by_accounts(&self, into: &mut BTreeSet<Ordinal>) {
+        into.extend(self.accounts_concern.values().flatten().copied());
+    }
+
     pub(crate) fn feature(&self, number: usize) -> Option<&Feature> {
         self.features.get(number)
     }

@@ -139,7 +139,11 @@ impl<'e> Evaluator<'e> {
             return *truth;
         }
         let truth = match self.compiled.definitions.get(number) {
-            Some(definition @ Definition { body: Body::Audience(node), .. }) => self.node(definition, node),
+            Some(definition @ Definition { body: Body::Audience(node), .. })
+                if self.view.permits(&definition.purpose) =>
+            {
+                self.node(definition, node)
+            }
             Some(_) | None => Truth::always(false),
         };
         self.known.push((number, Known::Member(truth)));
@@ -152,7 +156,9 @@ impl<'e> Evaluator<'e> {
             return valued.clone();
         }
         let valued = match self.compiled.definitions.get(number) {
-            Some(definition @ Definition { body: Body::Trait(source), .. }) => {
+            Some(definition @ Definition { body: Body::Trait(source), .. })
+                if self.view.permits(&definition.purpose) =>
+            {
                 self.source(definition, source)
             }
             Some(_) | None => Valued::default(),

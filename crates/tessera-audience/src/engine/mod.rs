@@ -16,6 +16,7 @@ mod explain;
 mod extract;
 mod feature;
 mod lower;
+mod nobody;
 mod plan;
 mod sequence;
 mod span;

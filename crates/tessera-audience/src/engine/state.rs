@@ -90,6 +90,17 @@ impl FragmentState {
         }
     }
 
+    /// Keeps these features alone.
+    pub fn retain(&mut self, is_kept: impl Fn(FeatureId) -> bool) {
+        self.slots.retain(|slot| is_kept(slot.id));
+    }
+
+    /// The time at which the latest event counts that it holds anything of.
+    #[must_use]
+    pub fn latest_at(&self) -> Option<Timestamp> {
+        self.slots.iter().map(|slot| slot.mark.0).max().map(Timestamp::from_millis)
+    }
+
     /// Forgets the features that nobody asks for any more.
     pub fn forget_unasked(&mut self, compiled: &Compiled) {
         self.slots.retain(|slot| compiled.feature_of(slot.id).is_some());

@@ -9,6 +9,11 @@ pub trait View {
     /// The profile's id as text.
     fn id(&self) -> &str;
 
+    /// Whether a purpose may use anything of the person. Where it may not, nobody is a member and there are no values.
+    fn permits(&self, _purpose: &PurposeName) -> bool {
+        true
+    }
+
     /// The states of the person's fragments, as far as their events serve the purpose.
     fn states(&self, purpose: &PurposeName) -> Vec<&FragmentState>;
 

@@ -8,7 +8,8 @@ use tessera_model::{
     Document, Entrance, FragmentId, HashKey, Operation, PurposeName, Record, RequestId, SourceName, Timestamp,
 };
 use tessera_pipeline::{
-    Pipeline, PipelineOptions, Query, QueryError, StateHash, Totals, list_rejects, load_totals, state_hash,
+    Pipeline, PipelineOptions, Query, QueryError, StateHash, Totals, list_rejects, load_totals, next_due,
+    state_hash,
 };
 use tessera_profile::View;
 use tessera_store::{Clock, Log, ManualClock, MemoryLog, MemoryStore};
@@ -103,6 +104,13 @@ impl World {
     fn append(&mut self, record: &Record) {
         self.log.append(&[&record.encode().unwrap()], self.clock.now()).unwrap();
         self.pipeline.catch_up().unwrap();
+    }
+
+    /// Time passes for whoever waits for it.
+    pub(crate) fn settle(&mut self) {
+        while next_due(self.store.as_ref()).unwrap().is_some_and(|at| at <= self.clock.now()) {
+            self.operate(Operation::Tick {});
+        }
     }
 
     pub(crate) fn id(&self, reference: &str) -> FragmentId {

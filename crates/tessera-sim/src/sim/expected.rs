@@ -131,6 +131,9 @@ impl Expected {
             | Operation::PutRequest { .. }
             | Operation::PutAudit { .. }
             | Operation::PutModel { .. }
+            | Operation::Tick {}
+            | Operation::FillAudience { .. }
+            | Operation::AudienceFilled { .. }
             | Operation::PutReviews { .. }
             | Operation::Undo { .. }
             | Operation::Resolve { .. }

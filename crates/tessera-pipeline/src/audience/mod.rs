@@ -1,0 +1,24 @@
+//! Audiences: who is a member, as the log goes on.
+//!
+//! What fragments keep of their events, and as whose member they were announced, is part of them. After each record the
+//! people that it changed are asked for the definitions that it concerns; who has become a member is announced by
+//! `Audience Entered`, who is one no more by `Audience Exited`, in the commit that the record is part of. Time is a record,
+//! too: `Tick`. Invariant: the members are what the definitions say of the people at the log's time, once nothing is due.
+
+mod asking;
+mod catalogue;
+mod following;
+mod message;
+mod person;
+mod read;
+mod rows;
+mod tick;
+
+pub(crate) use asking::Asking;
+pub(crate) use catalogue::catalogue_key;
+pub use catalogue::{Catalogue, Filling, Walk, load_catalogue};
+pub(crate) use following::{Began, Following};
+pub use read::memberships_of;
+pub(crate) use rows::Before;
+pub use rows::{audience_size, next_due};
+pub(crate) use tick::{Turning, turn};
