@@ -1,7 +1,8 @@
 //! Answers questions over a lake of made-up events: `questions FOLDER EVENTS [THREADS]`.
 //!
 //! Makes the lake in `FOLDER` unless it is there, then reads questions from standard input, one `{"sql": ...}` a line, and answers
-//! each by a line, `{"seconds": ..., "rows": ...}`. The state of the people is made in memory. Equal numbers make equal events.
+//! each by a line, `{"seconds": ..., "rows": ...}`; of an audience, `{"audience": ...}`, it tells how many are members, and the most memory
+//! that was taken since the question came, `{"mib": ...}`. The state of the people is made in memory. Equal numbers make equal events.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tessera_lake::{Asked, DeltaLake, Engine, Format, LakeOptions, QueryLimits};
+use tessera_audience::{Audience, DefinitionName, Definitions};
+use tessera_lake::{Asked, AskedOfEverybody, DeltaLake, Engine, Everybody, Format, LakeOptions, QueryLimits};
 use tessera_model::{
     Entrance, FragmentId, HashKey, LabelSet, Operation, PurposeName, PurposeSet, Record, RequestId, Rules,
     SourceName, Timestamp,
@@ -30,6 +32,9 @@ const FIRST: i64 = 1_767_225_600_000;
 const DAY: i64 = 24 * 60 * 60 * 1000;
 const DAYS: u64 = 90;
 const EVENTS_PER_PERSON: u64 = 20;
+const PEOPLE_MAX: u64 = 1_000_000;
+/// Rows that the lake is given at once.
+const ROWS: usize = 500_000;
 /// Events and their shares of a thousand.
 const EVENTS: [(&str, u64); 6] = [
     ("Page Viewed", 450),
@@ -63,7 +68,7 @@ fn main() {
     let folder = Path::new(arguments.first().map_or("target/questions", String::as_str));
     let number = |at: usize, usual: u64| arguments.get(at).map_or(usual, |text| text.parse().unwrap());
     let (events, threads) = (number(1, 1_000_000), number(2, 2));
-    let people = (events / EVENTS_PER_PERSON).max(1);
+    let people = (events / EVENTS_PER_PERSON).clamp(1, PEOPLE_MAX);
     let key = HashKey::new([7; 32]);
     let (store, rules, ids) = state(&key, people);
     let options = LakeOptions::default();
@@ -79,6 +84,11 @@ fn main() {
     println!("{}", json!({"ready": true}));
     for line in std::io::stdin().lock().lines() {
         let order: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let Some(audience) = order.get("audience") {
+            let known = (Arc::clone(&store), Arc::clone(&rules), Arc::clone(&labels), key.clone());
+            println!("{}", members(&engine, known, audience, now));
+            continue;
+        }
         let asked = Asked {
             sql: order["sql"].as_str().unwrap_or_default().to_owned(),
             purpose: PurposeName::parse("analytics").unwrap(),
@@ -105,6 +115,34 @@ fn main() {
                 }
             }
         );
+    }
+}
+
+type State = (Arc<MemoryStore>, Arc<Rules>, Arc<Labels>, HashKey);
+
+fn members(engine: &Arc<Engine>, state: State, audience: &Value, now: Timestamp) -> Value {
+    let audience: Audience = serde_json::from_value(audience.clone()).unwrap();
+    let names = vec![DefinitionName::Audience(audience.name.clone())];
+    let definitions = Arc::new(Definitions { audiences: vec![audience], traits: Vec::new() });
+    let (store, rules, labels, key) = state;
+    // From here on the kernel counts the most memory anew.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let started = Instant::now();
+    let asked = AskedOfEverybody { definitions, names, now };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let answer = runtime.block_on(engine.ask_everybody(store, (rules, labels, key), asked));
+    let seconds = started.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: f64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    match answer {
+        Ok(answers) => {
+            let Some(Everybody::Members(members)) = answers.first() else {
+                return json!({"error": "no answer"});
+            };
+            json!({"seconds": seconds, "rows": format!("{}\n", members.len()), "mib": kib / 1024.0})
+        }
+        Err(error) => json!({"error": error.to_string()}),
     }
 }
 
@@ -164,6 +202,10 @@ fn make(lake: &DeltaLake, rules: &Rules, ids: &[FragmentId], events: u64) {
         let upto = events * (day + 1) / DAYS;
         let mut rows = Vec::new();
         while position < upto {
+            if rows.len() >= ROWS {
+                lake.append(&rows, Position(position), Timestamp::from_millis(FIRST + 91 * DAY)).unwrap();
+                rows.clear();
+            }
             // Few come often.
             let person = random.below(people) * random.below(people) / people;
             let campaign = CAMPAIGNS.get(usize::try_from(random.below(15)).unwrap());
@@ -184,7 +226,7 @@ fn make(lake: &DeltaLake, rules: &Rules, ids: &[FragmentId], events: u64) {
                     json: event(&mut random, person, campaign.copied()).into(),
                 });
                 position += 1;
-                if position == upto {
+                if position == upto || rows.len() == ROWS {
                     break;
                 }
             }

@@ -197,6 +197,10 @@ impl<'a> Columns<'a> {
         self.find(name)
     }
 
+    pub(crate) fn positions(&self) -> Result<&'a Int64Array, LakeError> {
+        self.find("position")
+    }
+
     pub(crate) fn owners(&self) -> Result<Vec<FragmentId>, LakeError> {
         let texts = self.texts("fragment_id")?;
         let parse = |at| texts.value(at).parse().map_err(|()| self.corrupt("fragment_id"));

@@ -9,6 +9,7 @@ mod batch;
 mod columns;
 mod delta;
 mod files;
+mod fill;
 mod query;
 mod table;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod wire;
 
 pub use batch::{Crowd, Everybody};
 pub use delta::{DeltaLake, LakeOptions};
+pub use fill::{FILL_PARTS, FillError, Filled, Filler, Order};
 pub use query::{
     Answer, Asked, AskedOfEverybody, Engine, Format, QueryFailure, QueryLimits, SQL_BYTES_MAX, Seen,
 };

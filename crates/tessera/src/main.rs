@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod commands;
 mod data_dir;
+mod filling;
 mod governance;
 mod lake;
 mod matching;

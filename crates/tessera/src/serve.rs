@@ -25,6 +25,7 @@ use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
 use crate::governance::{self, Governance, Subjects};
+use crate::filling;
 use crate::lake::{self, Answers};
 use crate::matching;
 use crate::output::{self, Failure};
@@ -78,6 +79,7 @@ pub(crate) fn run(
     let retention = Keeper::of(&subjects, &stop, settings, (data.snapshots(), Arc::clone(&feed))).start()?;
     let filling = lake::start(Arc::clone(&feed), settings, Arc::clone(&stop))?;
     let matchers = matching::start(&subjects, appender.clone(), &matching)?;
+    let filler = filling::start(&subjects, appender.clone(), (&lake, &feed))?;
     let governance =
         Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()), feed)?;
     let parts = Parts {
@@ -108,6 +110,7 @@ pub(crate) fn run(
     let served = Door { settings, data: &data, tls }.serve(parts, shutdown, ready);
     courier.lock().stop();
     matching::stop(&matching, matchers);
+    filling::stop(filler);
     governance.stop();
     // From here on no appender is left: the threads finish what is on its way and write a last checkpoint.
     runner.stop();

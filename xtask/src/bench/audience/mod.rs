@@ -2,6 +2,7 @@
 //!
 //! A part is a file of this folder with a function `measure`, and a line of [`PARTS`].
 
+mod backfill;
 mod python;
 mod queries;
 mod sql;
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// Events in the lake that questions are asked of.
     #[arg(long, default_value_t = 3_000_000)]
     events: u64,
+    /// Events in the lake that an audience is answered of for everybody.
+    #[arg(long, default_value_t = 100_000_000)]
+    backfill_events: u64,
     /// Where lakes and programs for comparison are kept from run to run.
     #[arg(long, default_value = "target/audience")]
     work: PathBuf,
@@ -35,7 +39,7 @@ pub(crate) struct Arguments {
 type Measure = fn(&Arguments, &mut Figures) -> Result<()>;
 
 /// The parts, in the order in which they are measured.
-const PARTS: &[(&str, Measure)] = &[("sql", sql::measure)];
+const PARTS: &[(&str, Measure)] = &[("sql", sql::measure), ("backfill", backfill::measure)];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(part) = arguments.parts.iter().find(|part| PARTS.iter().all(|(name, _)| name != part)) {

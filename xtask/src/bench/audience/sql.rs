@@ -66,7 +66,7 @@ pub(super) fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()
     duckdb.end()
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+pub(super) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds.get(seconds.len() / 2).copied().unwrap_or_default()
 }
@@ -85,14 +85,14 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// A program that answers a line by a line.
-struct Program {
+pub(super) struct Program {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
 impl Program {
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = child.stdin.take().context("no standard input")?;
         let from = BufReader::new(child.stdout.take().context("no standard output")?);
@@ -110,14 +110,19 @@ impl Program {
     }
 
     fn ask(&mut self, sql: &str) -> Result<(f64, String)> {
-        writeln!(self.to, "{}", json!({ "sql": sql }))?;
-        let told = self.read()?;
+        let told = self.tell(&json!({ "sql": sql }))?;
         let seconds =
             told.get("seconds").and_then(Value::as_f64).with_context(|| format!("no answer: {told}"))?;
         Ok((seconds, told.get("rows").and_then(Value::as_str).unwrap_or_default().to_owned()))
     }
 
-    fn end(mut self) -> Result<()> {
+    /// What it answers to a line.
+    pub(super) fn tell(&mut self, line: &Value) -> Result<Value> {
+        writeln!(self.to, "{line}")?;
+        self.read()
+    }
+
+    pub(super) fn end(mut self) -> Result<()> {
         drop(self.to);
         self.child.wait()?;
         Ok(())

@@ -1,0 +1,170 @@
+//! Definitions that come late are filled from the lake: the members are as if they had always been there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tessera_model::{AudienceId, FragmentId, Operation};
+use tessera_pipeline::{load_catalogue, memberships_of, next_due};
+use tessera_store::{Clock as _, Store as _};
+
+use super::world::World;
+use crate::Filler;
+
+const MINUTE: i64 = 60_000;
+const PEOPLE: u8 = 5;
+
+fn rules() -> Vec<Value> {
+    vec![
+        json!({"kind": "Purpose", "name": "service", "basis": "contract"}),
+        json!({"kind": "Purpose", "name": "news", "basis": "consent"}),
+        json!({"kind": "Source", "name": "web", "write_key": "web-write-key", "purposes": ["service"]}),
+        json!({"kind": "Source", "name": "shop", "write_key": "shop-write-key", "purposes": ["service", "news"]}),
+    ]
+}
+
+fn with_audiences() -> Value {
+    let all = [
+        "count of \"Order\" >= 3",
+        "sum of total of \"Order\" in last 2 hours > 10",
+        "not performed \"Order\" in last 1 hour",
+        "\"Seen\" then \"Order\" within 30 minutes",
+        "distinct of total of any event >= 2",
+        "last time of \"Seen\" more than 1 hour ago",
+        "performed identify and not performed \"Seen\"",
+    ];
+    let audiences = all.iter().enumerate().map(|(number, when)| {
+        json!({"kind": "Audience", "name": format!("a{number}"), "purpose": "service", "when": when})
+    });
+    json!(rules().into_iter().chain(audiences).collect::<Vec<_>>())
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Event { who: u8, is_order: bool, total: u8, ago: u8, source: bool },
+    /// Two of them turn out to be one.
+    Meet(u8, u8),
+    Pass(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = || 0..PEOPLE;
+    prop_oneof![
+        6 => (who(), any::<bool>(), 0..6_u8, 0..180_u8, any::<bool>()).prop_map(
+            |(who, is_order, total, ago, source)| Step::Event { who, is_order, total, ago, source }
+        ),
+        1 => (who(), who()).prop_map(|(one, other)| Step::Meet(one, other)),
+        1 => (1..40_u8).prop_map(Step::Pass),
+    ]
+}
+
+fn take(world: &mut World, number: usize, step: &Step) {
+    match step {
+        Step::Event { who, is_order, total, ago, source } => {
+            let at = world.clock.now().plus_millis(-i64::from(*ago) * MINUTE);
+            let event = json!({
+                "type": "track", "anonymousId": format!("p{who}"), "messageId": format!("m{number}"),
+                "event": if *is_order { "Order" } else { "Seen" }, "timestamp": at.to_string(),
+                "properties": {"total": total},
+            });
+            world.send(if *source { "web" } else { "shop" }, &[event]);
+        }
+        Step::Meet(one, other) => {
+            let meet = |who: &u8, name: &str| {
+                json!({"type": "identify", "anonymousId": format!("p{who}"), "userId": format!("u{one}"),
+                       "messageId": format!("{name}{number}")})
+            };
+            world.send("web", &[meet(one, "i"), meet(other, "j")]);
+        }
+        Step::Pass(minutes) => {
+            world.clock.advance_millis(i64::from(*minutes) * MINUTE);
+        }
+    }
+    settle(world);
+}
+
+/// Everybody is asked whose time has come.
+fn settle(world: &mut World) {
+    while next_due(world.store.as_ref()).unwrap().is_some_and(|at| at <= world.clock.now()) {
+        world.operate(Operation::Tick {});
+    }
+}
+
+/// One turn of a filler that is killed after so many orders, and what it ordered until then.
+fn turn(world: &World, orders: usize, states_max: usize) -> Vec<Operation> {
+    let ordered: Arc<Mutex<Vec<Operation>>> = Arc::default();
+    let taken = Arc::clone(&ordered);
+    let filler = Filler {
+        lake: Arc::clone(&world.lake),
+        feed: Arc::clone(&world.feed),
+        rules: world.pipeline.rules(),
+        order: Box::new(move |operation| {
+            let mut taken = taken.lock();
+            if taken.len() == orders {
+                return Err("killed".to_owned());
+            }
+            taken.push(operation);
+            Ok(())
+        }),
+        states_max,
+    };
+    let done = filler.turn(&AtomicBool::new(false));
+    drop(filler);
+    let ordered = std::mem::take(&mut *ordered.lock());
+    assert!(done.is_ok() || ordered.len() == orders, "{done:?}");
+    ordered
+}
+
+fn members(world: &World) -> BTreeMap<FragmentId, Vec<AudienceId>> {
+    let names = (0..PEOPLE).flat_map(|who| [format!("anonymous_id:p{who}"), format!("user_id:u{who}")]);
+    let of = |id| memberships_of(world.store.as_ref(), id).unwrap().into_keys().collect();
+    names.map(|name| world.id(&name)).map(|id| (id, of(id))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn definitions_that_come_late_are_filled_as_if_they_had_always_been_there(
+        before in prop::collection::vec(step(), 1..25),
+        during in prop::collection::vec(step(), 0..10),
+        after in prop::collection::vec(step(), 0..10),
+        kills in prop::collection::vec(0..200_usize, 0..4),
+        states_max in 1..20_usize,
+    ) {
+        let mut always = World::new(with_audiences());
+        let mut late = World::new(json!(rules()));
+        let steps: Vec<&Step> = before.iter().chain(&during).chain(&after).collect();
+        let mut number = 0;
+        let mut both = |late: &mut World, step: &Step| {
+            number += 1;
+            take(&mut always, number, step);
+            take(late, number, step);
+        };
+        before.iter().for_each(|step| both(&mut late, step));
+        late.operate(Operation::Apply { documents: serde_json::from_value(with_audiences()).unwrap() });
+        let (mut during, mut kills) = (during.iter(), kills.into_iter());
+        while !load_catalogue(late.store.as_ref()).unwrap().fillings.is_empty() {
+            let kill = kills.next();
+            for operation in turn(&late, kill.unwrap_or(usize::MAX), states_max) {
+                // Events go on arriving between any two parts.
+                if let (true, Some(step)) = (matches!(operation, Operation::FillAudience { part, .. } if part % 40 == 7), during.next()) {
+                    both(&mut late, step);
+                }
+                late.operate(operation);
+            }
+            if kill.is_some() {
+                late.restart(true);
+            }
+        }
+        during.chain(&after).for_each(|step| both(&mut late, step));
+        settle(&mut late);
+        settle(&mut always);
+        prop_assert!(!steps.is_empty());
+        prop_assert_eq!(members(&late), members(&always));
+        prop_assert!(late.store.position() > always.store.position());
+    }
+}
