@@ -17,9 +17,7 @@ use datafusion::arrow::datatypes::Schema;
 use tessera_audience::{
     Compiled, DefinitionName, Definitions, EventView, FeatureId, FragmentState, Uses, definitions,
 };
-use tessera_model::{
-    FillOrder, FragmentId, MessageId, MessageKey, Operation, PurposeSet, Rules, SourceName,
-};
+use tessera_model::{FillOrder, FragmentId, MessageId, MessageKey, Operation, PurposeSet, Rules, SourceName};
 use tessera_pipeline::{LakeFeed, PipelineError, load_catalogue, profile_of};
 use tessera_store::{LakeError, Log, Store};
 
@@ -143,10 +141,9 @@ impl<L: Log, S: Store> Filler<L, S> {
     }
 
     fn plan(&self, since: u64, features: &BTreeSet<FeatureId>) -> Result<Plan, FillError> {
-        let definitions =
-            definitions(&self.rules.load().workspace).map_err(|_| FillError::Definitions)?;
-        let compiled = Compiled::new(&definitions.audiences, &definitions.traits)
-            .map_err(|_| FillError::Definitions)?;
+        let definitions = definitions(&self.rules.load().workspace).map_err(|_| FillError::Definitions)?;
+        let compiled =
+            Compiled::new(&definitions.audiences, &definitions.traits).map_err(|_| FillError::Definitions)?;
         let now = self.feed.clock.now();
         let back = features.iter().filter_map(|id| compiled.reaches_back_to(*id, now));
         let first = back.min().map_or(i64::MAX, |at| at.as_millis());
@@ -160,14 +157,25 @@ impl<L: Log, S: Store> Filler<L, S> {
         let (mut states, mut end, mut count) = (States::new(), u8::MAX, 0_usize);
         let reading = futures::executor::block_on(self.lake.read());
         let columns = [
-            "position", "fragment_id", "purposes", "source", "message_id", "type", "event", "timestamp",
-            "received_at", "properties", "traits", "context",
+            "position",
+            "fragment_id",
+            "purposes",
+            "source",
+            "message_id",
+            "type",
+            "event",
+            "timestamp",
+            "received_at",
+            "properties",
+            "traits",
+            "context",
         ];
         let fields = STORED.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
         let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
         let bounds = plan.wanted.bounds.unwrap_or(Bounds { first: i64::MIN, last: i64::MAX });
         let files = reading.version.files.values();
-        for file in files.filter(|file| file.positions.0 < plan.since && file.times.1.as_millis() >= bounds.first)
+        for file in
+            files.filter(|file| file.positions.0 < plan.since && file.times.1.as_millis() >= bounds.first)
         {
             let rows = plan.wanted.clone();
             let batches = Batches::open_some(self.lake.table(), &file.path, Arc::clone(&schema), rows)
@@ -258,7 +266,9 @@ impl<'a> Rows<'a> {
 
     /// Adds an event to the state of its owner. Returns whether that is a new one.
     fn apply(&self, row: usize, compiled: &Compiled, into: &mut BTreeMap<Owner, FragmentState>) -> bool {
-        let (Some(owner), Some(purposes)) = (self.owners.get(row), self.purposes.get(row)) else { return false };
+        let (Some(owner), Some(purposes)) = (self.owners.get(row), self.purposes.get(row)) else {
+            return false;
+        };
         let Ok(source) = SourceName::parse(self.sources.value(row)) else { return false };
         let Ok(message) = MessageId::parse(self.messages.value(row)) else { return false };
         let message = MessageKey::from(&message);

@@ -24,8 +24,8 @@ use tessera_store_embedded::{EmbeddedStore, SegmentLog};
 use tokio::sync::broadcast;
 
 use crate::data_dir::{DataDir, check_agreement};
-use crate::governance::{self, Governance, Subjects};
 use crate::filling;
+use crate::governance::{self, Governance, Subjects};
 use crate::lake::{self, Answers};
 use crate::matching;
 use crate::output::{self, Failure};

@@ -44,7 +44,13 @@ fn with_audiences() -> Value {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Event { who: u8, is_order: bool, total: u8, ago: u8, source: bool },
+    Event {
+        who: u8,
+        is_order: bool,
+        total: u8,
+        ago: u8,
+        source: bool,
+    },
     /// Two of them turn out to be one.
     Meet(u8, u8),
     Pass(u8),
