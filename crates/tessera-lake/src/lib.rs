@@ -16,7 +16,7 @@ mod table;
 mod tests;
 mod wire;
 
-pub use batch::{Crowd, Everybody};
+pub use batch::{Crowd, Everybody, Recomputed};
 pub use delta::{DeltaLake, LakeOptions};
 pub use fill::{FILL_PARTS, FillError, Filled, Filler, Order};
 pub use query::{

@@ -36,12 +36,12 @@ pub(super) fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()
         "\nthe members of one audience, of {} events: seconds, median of {RUNS}, asked in turn",
         arguments.backfill_events
     ));
-    let build = ["build", "--release", "--quiet", "-p", "tessera-lake", "--example", "questions"];
-    process::output(&mut process::cargo(&build))?;
-    let mut run =
-        process::cargo(&["run", "--release", "--quiet", "-p", "tessera-lake", "--example", "questions"]);
+    // With the server's features, so that the engine is compiled once.
+    let packages = ["-p", "tessera", "-p", "tessera-sim", "-p", "tessera-lake", "--example", "questions"];
+    process::output(process::cargo(&["build", "--release", "--quiet"]).args(packages))?;
+    let program = process::root().join("target/release/examples/questions");
     let events = arguments.backfill_events.to_string();
-    let mut tessera = Program::start(run.arg("--").arg(&lake).args([events, THREADS.to_string()]))?;
+    let mut tessera = Program::start(Command::new(program).arg(&lake).args([events, THREADS.to_string()]))?;
     let mut duckdb = Program::start(
         Command::new(python).arg(script).arg(lake.join("lake/events")).arg(THREADS.to_string()),
     )?;
