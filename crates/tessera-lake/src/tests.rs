@@ -2,6 +2,7 @@
 
 mod feed;
 mod fill;
+mod insights;
 mod lake;
 mod query;
 pub(crate) mod world;

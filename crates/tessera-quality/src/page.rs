@@ -3,14 +3,12 @@
 //! Invariant: every text reaches the page through `maud`, which escapes it.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use tessera_picture::{PALETTE, Point, SHAPES, bar, columns, grade, line, percent, ring};
 
 use crate::report::{FieldReport, share};
 use crate::{Audit, Finding, Report, Severity, SourceReport};
 
-mod charts;
 mod style;
-
-use charts::{bar, columns, grade, line, percent, ring};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
@@ -25,7 +23,7 @@ pub fn html(report: &Report, audits: &[Audit]) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 title { "Data quality" }
-                style { (PreEscaped(style::STYLE)) }
+                style { (PreEscaped(PALETTE)) (PreEscaped(style::STYLE)) (PreEscaped(SHAPES)) }
             }
             body {
                 main {
@@ -54,7 +52,7 @@ fn head(report: &Report, audits: &[Audit]) -> Markup {
             }
             div.card {
                 h3 { "Through time" }
-                @if audits.len() > 1 { (line(audits)) } @else { p.soft { "One audit so far: the line begins with the second." } }
+                @if audits.len() > 1 { (line(&scores(audits))) } @else { p.soft { "One audit so far: the line begins with the second." } }
             }
         }
         div.cards {
@@ -71,6 +69,13 @@ fn head(report: &Report, audits: &[Audit]) -> Markup {
             }
         }
     }
+}
+
+fn scores(audits: &[Audit]) -> Vec<Point> {
+    let day = |audit: &Audit| audit.at.to_string().chars().take(10).collect();
+    let point =
+        |audit: &Audit| Some(Point { at: audit.at.as_millis(), day: day(audit), score: audit.score? });
+    audits.iter().filter_map(point).collect()
 }
 
 fn dimensions(source: &SourceReport) -> [(&'static str, Option<f64>); 5] {

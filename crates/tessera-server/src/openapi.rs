@@ -92,6 +92,7 @@ use crate::{access, api, ingest, system};
         api::erasures::sweep,
         api::erasures::show_sweep,
         api::query::query,
+        api::insights::insight,
         api::quality::show,
         api::quality::trend,
         api::quality::audit,

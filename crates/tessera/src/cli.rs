@@ -146,6 +146,9 @@ pub(crate) enum Command {
     Quality(crate::commands::quality::Quality),
     /// Ask a question in SQL over everybody, for one purpose.
     Sql(crate::commands::sql::Sql),
+    /// Ask what ships: funnels, retention, RFM, new against returning, top paths; as tables, files and pictures.
+    #[command(subcommand)]
+    Insight(crate::commands::insight::Insight),
     /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
     /// Make a lost or corrupt store anew from the log. The server must not run.

@@ -6,7 +6,7 @@ use super::tree::{Tree, lines};
 use super::{Finding, Rule};
 
 /// Each crate and those of ours that it may use; tests may use more.
-const DIRECTIONS: [(&str, &[&str]); 22] = [
+const DIRECTIONS: [(&str, &[&str]); 24] = [
     ("tessera-contact", &[]),
     ("tessera-contract", &[]),
     ("tessera-iab", &[]),
@@ -17,7 +17,9 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("tessera-audience", &["tessera-model"]),
     ("tessera-policy", &["tessera-model"]),
     ("tessera-identity", &["tessera-model"]),
-    ("tessera-quality", &["tessera-contact", "tessera-model"]),
+    ("tessera-picture", &[]),
+    ("tessera-quality", &["tessera-contact", "tessera-model", "tessera-picture"]),
+    ("tessera-insight", &["tessera-model", "tessera-picture"]),
     ("tessera-rights", &["tessera-model", "tessera-policy"]),
     // A cluster is stored as one record: its identity graph and its fragments' places.
     // What a fragment keeps for audiences is part of it.
@@ -66,6 +68,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
             "tessera-identity",
             "tessera-profile",
             "tessera-quality",
+            "tessera-insight",
             "tessera-store",
             "tessera-connect",
             "tessera-evidence",
@@ -101,6 +104,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
             "tessera-identity",
             "tessera-profile",
             "tessera-quality",
+            "tessera-insight",
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",

@@ -4,9 +4,9 @@ use super::tokens::{below_std, tokens};
 use super::tree::Tree;
 use super::{Finding, Rule};
 
-const ENGINES: [&str; 11] = [
+const ENGINES: [&str; 13] = [
     "contact", "contract", "iab", "match", "rights", "policy", "identity", "profile", "quality", "audience",
-    "model",
+    "insight", "picture", "model",
 ];
 const MODULES_OF_STD: [&str; 5] = ["fs", "net", "process", "thread", "env"];
 const NAMES: [&str; 4] = ["tokio", "tracing", "Instant", "SystemTime"];

@@ -23,6 +23,7 @@ use tokio::runtime::Runtime;
 
 use super::error::QueryFailure;
 use super::events::{Events, Gate};
+use super::funnel::funnel;
 use super::mask::Masks;
 use super::output::{Format, Output};
 use super::people::{Live, People, Seen, Sights, Witness};
@@ -241,6 +242,7 @@ impl Engine {
             let table = PeopleTable { kind, people: Arc::clone(&people), witness: Arc::clone(&witness) };
             context.register_table(kind.name(), Arc::new(table)).map_err(QueryFailure::of)?;
         }
+        context.register_udaf(funnel());
         let mut context = context;
         datafusion_functions_json::register_all(&mut context).map_err(QueryFailure::of)?;
         let frame = plan(&context, &asked.sql).await?;

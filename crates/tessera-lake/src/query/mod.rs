@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod events;
+mod funnel;
 mod mask;
 mod output;
 mod people;

@@ -75,22 +75,25 @@ fn world() -> World {
     world
 }
 
-struct Desk {
-    world: World,
+pub(super) struct Desk {
+    pub(super) world: World,
     engine: Arc<Engine>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Desk {
     fn new(limits: QueryLimits) -> Self {
-        let world = world();
+        Self::of(world(), limits)
+    }
+
+    pub(super) fn of(world: World, limits: QueryLimits) -> Self {
         let spill = world.folder.path().join("spill");
         let engine = Arc::new(Engine::new(Arc::clone(&world.lake), spill, limits).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { world, engine, runtime }
     }
 
-    fn ask_as(&self, reader: Reader, format: Format, sql: &str) -> Result<Answer, QueryFailure> {
+    pub(super) fn ask_as(&self, reader: Reader, format: Format, sql: &str) -> Result<Answer, QueryFailure> {
         let rules = self.world.pipeline.rules().load_full();
         let labels = Arc::new(Labels::new(&rules));
         let asked = Asked {
@@ -114,9 +117,9 @@ impl Desk {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Reader {
-    purpose: &'static str,
-    sees_identifiers: bool,
+pub(super) struct Reader {
+    pub(super) purpose: &'static str,
+    pub(super) sees_identifiers: bool,
 }
 
 impl Reader {
@@ -125,7 +128,7 @@ impl Reader {
     }
 }
 
-const OFFICER: bool = true;
+pub(super) const OFFICER: bool = true;
 const ANALYST: bool = false;
 
 /// Who may see which canaries: written by hand.

@@ -15,6 +15,7 @@ pub(crate) mod evidence;
 mod evidence_export;
 pub(crate) mod find;
 pub(crate) mod groups;
+pub(crate) mod insights;
 pub(crate) mod live;
 pub(crate) mod matchers;
 pub(crate) mod merge;

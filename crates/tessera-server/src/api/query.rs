@@ -20,7 +20,7 @@ use super::profiles::granted_purpose;
 use super::read_json;
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
-use crate::queries::{QueryAnswer, QueryAsked, QueryRefusal};
+use crate::queries::{Queries, QueryAnswer, QueryAsked, QueryRefusal};
 use crate::shared::{App, blocking};
 
 const ROUTE: &str = "POST /api/v1/query";
@@ -60,19 +60,48 @@ pub(crate) async fn query<L: Log, S: Store>(
     Extension(viewer): Extension<Viewer>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Some(queries) = app.parts.queries.clone() else {
-        let (what, hint) = ("this server has no lake", "ask a server that was started with one");
-        return Err(ApiError::NotFound { what, hint });
-    };
+    let queries = queries_of(&app)?;
     let media_type = wanted(request.headers(), queries.media_types())?;
     let order: QueryOrder = read_json(&app, request).await?;
+    let question = Question { route: ROUTE, what: "a query", sql: order.sql, media_type };
+    let answer = answered(&app, viewer, &order.purpose, question).await?;
+    let mut response = Response::new(Body::from(answer.body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert("tessera-rows", HeaderValue::from(answer.rows));
+    Ok(response)
+}
+
+/// What answers SQL.
+pub(super) fn queries_of<L, S>(app: &App<L, S>) -> Result<Arc<dyn Queries>, ApiError> {
+    app.parts.queries.clone().ok_or(ApiError::NotFound {
+        what: "this server has no lake",
+        hint: "ask a server that was started with one",
+    })
+}
+
+/// A query, and how the record calls it.
+pub(super) struct Question {
+    pub(super) route: &'static str,
+    pub(super) what: &'static str,
+    pub(super) sql: String,
+    pub(super) media_type: &'static str,
+}
+
+/// Answers a query: the one way to the engine. What the answer was made of is on record when this returns.
+pub(super) async fn answered<L: Log, S: Store>(
+    app: &App<L, S>,
+    viewer: Viewer,
+    purpose: &str,
+    question: Question,
+) -> Result<QueryAnswer, ApiError> {
+    let queries = queries_of(app)?;
     let rules = app.parts.rules.load_full();
-    let purpose = granted_purpose(&rules, &viewer, &order.purpose)?;
+    let purpose = granted_purpose(&rules, &viewer, purpose)?;
     let labels = app.labels(&rules);
     let asked = QueryAsked {
-        sql: order.sql,
+        sql: question.sql,
         purpose: purpose.clone(),
-        media_type,
+        media_type: question.media_type,
         rules,
         labels,
         hidden: viewer.hidden(),
@@ -82,13 +111,13 @@ pub(crate) async fn query<L: Log, S: Store>(
     let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
     let answer = queries.ask(asked).await.map_err(refused)?;
     drop(permit);
-    let shared = Arc::clone(&app);
-    let answer = blocking(move || {
-        let look = Look { viewer: &viewer, route: ROUTE, subject: None };
+    let shared = Arc::clone(app);
+    blocking(move || {
+        let look = Look { viewer: &viewer, route: question.route, subject: None };
         let QueryAnswer { people, profiles, fields, .. } = &answer;
         let export = Entry::Export(Export {
             actor: viewer.actor.as_str().into(),
-            what: "a query".into(),
+            what: question.what.into(),
             purposes: vec![purpose.clone()],
             fields: fields.iter().map(|field| field.as_str().into()).collect(),
             count: *people,
@@ -98,15 +127,11 @@ pub(crate) async fn query<L: Log, S: Store>(
         shared.record(look, profiles.iter().map(|profile| (*profile, shown())))?;
         Ok(answer)
     })
-    .await?;
-    let mut response = Response::new(Body::from(answer.body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response.headers_mut().insert("tessera-rows", HeaderValue::from(answer.rows));
-    Ok(response)
+    .await
 }
 
 /// The first media type that is accepted and known; the usual one where anything is.
-fn wanted(headers: &HeaderMap, known: &[&'static str]) -> Result<&'static str, ApiError> {
+pub(super) fn wanted(headers: &HeaderMap, known: &[&'static str]) -> Result<&'static str, ApiError> {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
     let usual = known.first().copied();
     let found = accepted.split(',').find_map(|range| {

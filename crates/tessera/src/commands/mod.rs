@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 pub(crate) mod group;
 mod identity;
 pub(crate) mod import;
+pub(crate) mod insight;
 mod live;
 pub(crate) mod matching;
 pub(crate) mod plan;
@@ -75,6 +76,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Validate(command) => command.run(&global),
         Command::Quality(command) => command.run(&global),
         Command::Sql(command) => command.run(&global),
+        Command::Insight(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),
         Command::Demo(demo) => demo.run(&global),

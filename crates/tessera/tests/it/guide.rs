@@ -245,6 +245,48 @@ fn the_page_on_queries_runs_and_shows_what_they_answer() {
 }
 
 #[test]
+fn the_page_on_insights_runs_and_shows_what_they_answer() {
+    let mut server = Server::start();
+    run(&mut server, "insights.md");
+    let texts = blocks("insights.md").into_iter().filter(|(kind, _)| kind == "text");
+    let shown: Vec<String> = texts.map(|(_, body)| body).collect();
+    let times = ["--from", "2026-09-01", "--to", "2026-10-01", "--purpose", "analytics"];
+    let funnel = ["insight", "funnel", "Product Viewed", "Product Added", "Order Completed"];
+    // An event is in the lake some seconds after it is acknowledged.
+    eventually("the page's funnel", || {
+        let told = server.run(&[&funnel[..], &times].concat()).ok();
+        (told.trim() == shown[0].trim()).then_some(())
+    });
+    let weeks = ["insight", "retention", "--unit", "week", "--periods", "3"];
+    let told = server.run(
+        &[&weeks[..], &["--from", "2026-09-01", "--to", "2026-09-28", "--purpose", "analytics"]].concat(),
+    );
+    assert_eq!(told.ok().trim(), shown[1].trim());
+    server.run(&[&funnel[..], &times, &["-o", "shown.svg"]].concat()).ok();
+    let picture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/funnel.svg");
+    let drawn = fs::read_to_string(server.folder.path().join("shown.svg")).unwrap();
+    assert_eq!(drawn, fs::read_to_string(picture).unwrap());
+    // A name that nobody has seen, no such form of time, and a condition that is no SQL are told.
+    let told = server.run(&[&["insight", "funnel", "Order Complete"], &times[..]].concat()).err;
+    assert!(told.contains("near to it: `Order Completed`"), "{told}");
+    let told = server.run(&["insight", "paths", "--pause", "soon", "--purpose", "analytics"]).failed();
+    assert!(told.contains("TES-Q051") && told.contains("`pause`"), "{told}");
+    let told = server.run(&["insight", "paths", "--where", "nonsense(", "--purpose", "analytics"]).failed();
+    assert!(told.contains("TES-Q001"), "{told}");
+    let told = server.run(&[
+        "insight",
+        "new-returning",
+        "--unit",
+        "day",
+        "--last",
+        "9999d",
+        "--purpose",
+        "analytics",
+    ]);
+    assert!(told.failed().contains("more than 400 periods"));
+}
+
+#[test]
 fn the_page_on_tracking_plans_runs() {
     let mut server = Server::start();
     run(&mut server, "tracking-plans.md");

@@ -9,11 +9,12 @@ mod sql;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::figures::Figures;
 use super::ingest::machine;
+use crate::process;
 
 /// How much to measure.
 #[derive(Args)]
@@ -55,4 +56,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Builds an example of the lake. With the server, so that both have the same features and the engine is compiled once.
+fn example(name: &str) -> Result<PathBuf> {
+    let packages = ["-p", "tessera", "-p", "tessera-sim", "-p", "tessera-lake"];
+    let build = [&["build", "--release", "--quiet", "--example", name][..], &packages].concat();
+    process::output(&mut process::cargo(&build))?;
+    let program = process::root().join("target/release/examples").join(name);
+    program.canonicalize().context("an example is missing")
 }

@@ -11,9 +11,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::queries::QUESTIONS;
-use super::{Arguments, python};
+use super::{Arguments, example, python};
 use crate::bench::figures::Figures;
-use crate::process;
 
 const RUNS: usize = 5;
 const THREADS: usize = 2;
@@ -28,12 +27,11 @@ pub(super) fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()
         "\nten questions over {} events: seconds, median of {RUNS}, asked in turn",
         arguments.events
     ));
-    let build = ["build", "--release", "--quiet", "-p", "tessera-lake", "--example", "questions"];
-    process::output(&mut process::cargo(&build))?;
-    let mut run =
-        process::cargo(&["run", "--release", "--quiet", "-p", "tessera-lake", "--example", "questions"]);
-    let mut tessera =
-        Program::start(run.arg("--").arg(&lake).args([arguments.events.to_string(), THREADS.to_string()]))?;
+    let mut tessera = Program::start(
+        Command::new(example("questions")?)
+            .arg(&lake)
+            .args([arguments.events.to_string(), THREADS.to_string()]),
+    )?;
     let mut duckdb = Program::start(
         Command::new(python).arg(script).arg(lake.join("lake/events")).arg(THREADS.to_string()),
     )?;

@@ -1,12 +1,12 @@
-//! Pictures as inline SVG. Colours come from the page's style, so that light and dark are the browser's.
+//! Pictures within a page. Colours come from the page's style, so that light and dark are the browser's.
 
 use maud::{Markup, html};
 
-use crate::Audit;
-use crate::report::as_f64;
+use crate::as_f64;
 
 /// What a share is worth, as a class of the style.
-pub(super) fn grade(share: Option<f64>) -> &'static str {
+#[must_use]
+pub fn grade(share: Option<f64>) -> &'static str {
     match share {
         None => "none",
         Some(share) if share >= 0.95 => "good",
@@ -17,7 +17,8 @@ pub(super) fn grade(share: Option<f64>) -> &'static str {
 }
 
 /// A share as people read it: not 100 % as long as anything is missing.
-pub(super) fn percent(share: Option<f64>) -> String {
+#[must_use]
+pub fn percent(share: Option<f64>) -> String {
     match share {
         None => "-".to_owned(),
         Some(share) if share < 1.0 && share > 0.99 => "> 99 %".to_owned(),
@@ -26,7 +27,8 @@ pub(super) fn percent(share: Option<f64>) -> String {
 }
 
 /// A score of 100 as a ring.
-pub(super) fn ring(score: Option<f64>) -> Markup {
+#[must_use]
+pub fn ring(score: Option<f64>) -> Markup {
     let share = score.map(|score| (score / 100.0).clamp(0.0, 1.0));
     let round = 2.0 * std::f64::consts::PI * 50.0;
     let drawn = format!("{:.1} {:.1}", round * share.unwrap_or_default(), round);
@@ -43,7 +45,8 @@ pub(super) fn ring(score: Option<f64>) -> Markup {
 }
 
 /// One share as a bar.
-pub(super) fn bar(share: Option<f64>) -> Markup {
+#[must_use]
+pub fn bar(share: Option<f64>) -> Markup {
     let width = format!("{:.1}", 100.0 * share.unwrap_or_default().clamp(0.0, 1.0));
     html! {
         svg viewBox="0 0 100 8" width="100%" height="8" preserveAspectRatio="none" role="img" aria-label=(percent(share)) {
@@ -54,7 +57,8 @@ pub(super) fn bar(share: Option<f64>) -> Markup {
 }
 
 /// Counts beside each other.
-pub(super) fn columns(counts: &[(String, u64)]) -> Markup {
+#[must_use]
+pub fn columns(counts: &[(String, u64)]) -> Markup {
     let most = counts.iter().map(|(_, count)| *count).max().unwrap_or_default().max(1);
     let columns = counts.iter().zip(0_u32..).map(|((name, count), place)| {
         let height = 60.0 * as_f64(*count) / as_f64(most);
@@ -75,18 +79,30 @@ pub(super) fn columns(counts: &[(String, u64)]) -> Markup {
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 150.0;
 
-/// Scores through time.
-pub(super) fn line(audits: &[Audit]) -> Markup {
-    let scored: Vec<(&Audit, f64)> = audits.iter().filter_map(|audit| Some((audit, audit.score?))).collect();
-    let (Some((first, _)), Some((last, _))) = (scored.first(), scored.last()) else { return html! {} };
-    let span = as_f64(u64::try_from(last.at.millis_since(first.at)).unwrap_or_default()).max(1.0);
-    let points: Vec<(f64, f64)> = scored
+/// A score of 100 at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// When, in milliseconds.
+    pub at: i64,
+    /// The day, as people read it.
+    pub day: String,
+    /// The score.
+    pub score: f64,
+}
+
+/// Scores through time, oldest first.
+#[must_use]
+pub fn line(scores: &[Point]) -> Markup {
+    let (Some(first), Some(last)) = (scores.first(), scores.last()) else { return html! {} };
+    let since_first =
+        |point: &Point| as_f64(u64::try_from(point.at.saturating_sub(first.at)).unwrap_or_default());
+    let span = since_first(last).max(1.0);
+    let points: Vec<(f64, f64)> = scores
         .iter()
-        .map(|(audit, score)| {
-            let since = as_f64(u64::try_from(audit.at.millis_since(first.at)).unwrap_or_default());
+        .map(|point| {
             (
-                34.0 + (WIDTH - 44.0) * since / span,
-                10.0 + (HEIGHT - 40.0) * (1.0 - score.clamp(0.0, 100.0) / 100.0),
+                34.0 + (WIDTH - 44.0) * since_first(point) / span,
+                10.0 + (HEIGHT - 40.0) * (1.0 - point.score.clamp(0.0, 100.0) / 100.0),
             )
         })
         .collect();
@@ -94,7 +110,6 @@ pub(super) fn line(audits: &[Audit]) -> Markup {
     let floor = HEIGHT - 30.0;
     let ends = (points.first().map_or(0.0, |one| one.0), points.last().map_or(0.0, |one| one.0));
     let area = format!("{:.1},{floor} {} {:.1},{floor}", ends.0, path.join(" "), ends.1);
-    let day = |audit: &Audit| audit.at.to_string().chars().take(10).collect::<String>();
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } width="100%" role="img" aria-label="score through time" {
             @for level in [0_u32, 50, 100] {
@@ -104,12 +119,12 @@ pub(super) fn line(audits: &[Audit]) -> Markup {
             }
             polygon.area points=(area) {}
             polyline.line points=(path.join(" ")) {}
-            @for ((audit, score), (x, y)) in scored.iter().zip(&points) {
-                circle.accent cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (day(audit)) ": " (score) } }
+            @for (point, (x, y)) in scores.iter().zip(&points) {
+                circle.accent cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (point.day) ": " (point.score) } }
             }
-            text.small x="34" y=(HEIGHT - 8.0) { (day(first)) }
-            @if scored.len() > 1 {
-                text.small x=(WIDTH - 10.0) y=(HEIGHT - 8.0) text-anchor="end" { (day(last)) }
+            text.small x="34" y=(HEIGHT - 8.0) { (first.day) }
+            @if scores.len() > 1 {
+                text.small x=(WIDTH - 10.0) y=(HEIGHT - 8.0) text-anchor="end" { (last.day) }
             }
         }
     }
