@@ -22,5 +22,5 @@ pub use definitions::Definitions;
 pub use engine::*;
 pub use oracle::{Happened, Oracle, Person, Subscribed};
 pub use schema::{audience_schema, computed_trait_schema};
-pub use text::{TEXT_BYTES_MAX, TextError};
+pub use text::{TEXT_BYTES_MAX, TextError, nearest};
 pub use workspace::definitions;

@@ -7,9 +7,9 @@ use crate::as_f64;
 use crate::style::{PALETTE, SHAPES};
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 24.0;
+pub(crate) const LEFT: f64 = 24.0;
 /// Where what a picture shows begins, below its title.
-const TOP: f64 = 72.0;
+pub(crate) const TOP: f64 = 72.0;
 /// About how wide a letter is.
 const LETTER: f64 = 6.6;
 
@@ -62,7 +62,7 @@ pub struct Column {
 }
 
 /// A picture around its `content`.
-fn frame(heading: &Heading, (width, height): (f64, f64), content: &Markup) -> String {
+pub(crate) fn frame(heading: &Heading, (width, height): (f64, f64), content: &Markup) -> String {
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (round(width)) " " (round(height)) } width=(round(width))
             height=(round(height)) role="img" aria-labelledby="title description" {
@@ -85,16 +85,16 @@ fn frame(heading: &Heading, (width, height): (f64, f64), content: &Markup) -> St
     text
 }
 
-fn round(number: f64) -> String {
+pub(crate) fn round(number: f64) -> String {
     format!("{number:.1}")
 }
 
-fn count(number: usize) -> f64 {
+pub(crate) fn count(number: usize) -> f64 {
     as_f64(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
 /// At most so many letters.
-fn short(text: &str, letters_max: usize) -> String {
+pub(crate) fn short(text: &str, letters_max: usize) -> String {
     if text.chars().count() <= letters_max {
         return text.to_owned();
     }

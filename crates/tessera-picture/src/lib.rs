@@ -6,10 +6,12 @@
 
 mod alone;
 mod charts;
+mod layers;
 mod style;
 
 pub use alone::{Bar, Cell, Column, Heading, bars, grid, stacked};
 pub use charts::{Point, bar, columns, grade, line, percent, ring};
+pub use layers::{Edge, Layer, layers};
 pub use style::{PALETTE, SHAPES};
 
 /// Exact up to 2^53, which no count here comes near.

@@ -11,9 +11,9 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, breach, consents, destinations, drp, erasures, evidence, find, groups, insights, live, matchers,
-    merge, opendsr, plans, profiles, quality, query, receipts, records, reject_replay, rejects, requests,
-    reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
+    alerts, audiences, breach, consents, destinations, drp, erasures, evidence, find, groups, insights, live,
+    matchers, merge, opendsr, plans, profiles, quality, query, receipts, records, reject_replay, rejects,
+    requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -149,7 +149,22 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .post("/api/v1/insights/{name}", May(Query), insights::insight::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);
-    accounts(rights(quality_routes(evidence_routes(plan_routes(matchers(table))))))
+    accounts(rights(quality_routes(evidence_routes(plan_routes(audience_routes(matchers(table)))))))
+}
+
+fn audience_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
+    use Action::{ListProfiles, Query, ReadProfile, ReadWorkspace, Simulate};
+    use Need::Action as May;
+    use audiences::{check, explain, export, list, members, overlap, preview};
+    table
+        .get("/api/v1/audiences", May(ReadWorkspace), list::list::<L, S>)
+        .get("/api/v1/audiences/{name}", May(ReadWorkspace), list::show::<L, S>)
+        .get("/api/v1/audiences/{name}/members", May(ListProfiles), members::members::<L, S>)
+        .get("/api/v1/audiences/{name}/overlap", May(Query), overlap::overlap::<L, S>)
+        .post("/api/v1/audiences/{name}/export", May(ListProfiles), export::export::<L, S>)
+        .post("/api/v1/definitions/check", May(Simulate), check::check::<L, S>)
+        .post("/api/v1/definitions/preview", May(Query), preview::preview::<L, S>)
+        .get("/api/v1/profiles/{reference}/audiences/{name}", May(ReadProfile), explain::explain::<L, S>)
 }
 
 fn plan_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {

@@ -144,6 +144,9 @@ pub(crate) enum Command {
     /// Tell how good the data is: a report on every source and field, its trend, an audit now.
     #[command(subcommand)]
     Quality(crate::commands::quality::Quality),
+    /// Look at audiences: what is defined, what a definition would come to, who is a member and why.
+    #[command(subcommand)]
+    Audience(crate::commands::audience::Audience),
     /// Ask a question in SQL over everybody, for one purpose.
     Sql(crate::commands::sql::Sql),
     /// Ask what ships: funnels, retention, RFM, new against returning, top paths; as tables, files and pictures.

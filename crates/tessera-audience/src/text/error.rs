@@ -45,7 +45,8 @@ impl TextError {
 }
 
 /// The nearest of these names, if it is near enough to have been meant.
-pub(crate) fn nearest<'o>(written: &str, options: impl IntoIterator<Item = &'o str>) -> Option<&'o str> {
+#[must_use]
+pub fn nearest<'o>(written: &str, options: impl IntoIterator<Item = &'o str>) -> Option<&'o str> {
     let lower = written.to_lowercase();
     let scored = options.into_iter().map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name));
     let best = scored.filter(|(score, name)| *score >= 0.8 && *name != written);

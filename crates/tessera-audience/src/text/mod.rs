@@ -12,8 +12,7 @@ mod operand;
 mod parser;
 mod printer;
 
-pub use error::TextError;
-pub(crate) use error::nearest;
+pub use error::{TextError, nearest};
 pub use lexer::TEXT_BYTES_MAX;
 use parser::Parser;
 

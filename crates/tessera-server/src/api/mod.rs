@@ -4,6 +4,7 @@
 //! [`tessera_policy::Permitted`].
 
 pub(crate) mod alerts;
+pub(crate) mod audiences;
 pub(crate) mod breach;
 pub(crate) mod consents;
 mod contact_points;

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod admin;
+mod audiences;
 mod bad_input;
 mod contact;
 mod groups;

@@ -1,6 +1,7 @@
 //! One module for each group of commands.
 
 mod access;
+pub(crate) mod audience;
 pub(crate) mod consent;
 pub(crate) mod demo;
 mod destination;
@@ -75,6 +76,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Report(command) => command.run(&global),
         Command::Validate(command) => command.run(&global),
         Command::Quality(command) => command.run(&global),
+        Command::Audience(command) => command.run(&global),
         Command::Sql(command) => command.run(&global),
         Command::Insight(command) => command.run(&global),
         Command::Verify => state::verify(&global),

@@ -49,6 +49,19 @@ by:
   - email_domain: true
 ";
 
+/// Audiences that look at what not everybody may see.
+const AUDIENCES: &str = "---
+kind: Audience
+name: buyers
+purpose: service
+when: performed Bought or plan exists
+---
+kind: Audience
+name: odd
+purpose: service
+when: diagnosis exists or hobby exists or name exists or performed Bought where finding exists
+";
+
 fn workspace(hook: &str) -> String {
     format!(
         "
@@ -335,7 +348,7 @@ fn world() -> (Server, Receiver) {
         ("TESSERA_ACCESS__BURST", "100000".to_owned()),
     ];
     let server = Server::start_in(tempfile::tempdir().unwrap(), environment);
-    server.apply(&format!("{}{CIRCLES}", workspace(&hook.url())));
+    server.apply(&format!("{}{CIRCLES}{AUDIENCES}", workspace(&hook.url())));
     fill(&server);
     (server, hook)
 }
@@ -453,7 +466,7 @@ fn walk_commands(server: &Server, accounts: &[Account], ids: &BTreeMap<&'static 
 /// Files that commands wrote.
 fn check_written(server: &Server, account: &Account) {
     let mut count = 0;
-    for name in ["evidence.jsonl", "records.html", "touched.csv"] {
+    for name in ["evidence.jsonl", "records.html", "touched.csv", "odd.csv"] {
         let text = fs::read_to_string(server.folder.path().join(name)).unwrap();
         count += text.len();
         account.check(name, &text);

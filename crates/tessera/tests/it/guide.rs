@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::server::{Server, binary, eventually};
 
 fn blocks(page: &str) -> Vec<(String, String)> {
@@ -242,6 +244,61 @@ fn the_page_on_queries_runs_and_shows_what_they_answer() {
     let evidence =
         format!("{evidence}{}", fs::read_to_string(server.folder.path().join("evidence.jsonl")).unwrap());
     assert!(evidence.contains(r#""what":"a query""#), "every query is on record");
+}
+
+#[test]
+fn the_page_on_audiences_runs_and_shows_who_enters_and_why() {
+    let mut server = Server::start();
+    run(&mut server, "audiences.md");
+    let told = server.run(&["audience", "list"]).ok();
+    let line = |name: &str, rest: &str| {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        told.lines().any(|told| words(told) == format!("{name} {rest}"))
+    };
+    assert!(line("big-spenders", "audience analytics 1 live"), "{told}");
+    assert!(line("lookers", "audience analytics 1 live"), "{told}");
+    let entered = || fs::read_to_string(server.data().join("deliveries/shop.jsonl")).unwrap_or_default();
+    let entered = eventually("both are told", || Some(entered()).filter(|text| text.lines().count() >= 2));
+    assert_eq!(entered.matches("Audience Entered").count(), 2, "{entered}");
+    assert!(entered.contains(r#""audience_key":"big-spenders""#), "{entered}");
+    // An event is in the lake some seconds after it is acknowledged.
+    eventually("the preview", || {
+        let told = server.run(&["audience", "preview", "big-spenders", "--exact"]).ok();
+        told.contains("members: 1 of 3 people").then_some(())
+    });
+    let told = server.json(&["audience", "explain", "big-spenders", "user_id:bob"]);
+    assert_eq!((&told["is_member"], &told["announced_since"]), (&Value::Bool(false), &Value::Null));
+    let parts = told["reason"]["parts"].as_array().unwrap();
+    let part = |at: usize| (parts[at]["holds"].as_bool().unwrap(), parts[at]["values"].to_string());
+    assert_eq!([part(0), part(1)], [(false, "[1]".to_owned()), (true, "[200]".to_owned())], "{told}");
+    assert_eq!(parts[0]["events"][0]["name"], "Order Completed", "{told}");
+    assert!(parts[0]["events"][0]["message_id"].is_string(), "{told}");
+    let told = server.run(&["audience", "explain", "big-spenders", "user_id:ada"]).ok();
+    assert!(told.contains("is a member of big-spenders") && told.contains("(until "), "{told}");
+    let told = server.json(&["audience", "overlap", "big-spenders", "lookers", "--exact"]);
+    assert_eq!((&told["pairs"][0]["members"]["people"], &told["is_exact"]), (&0.into(), &true.into()));
+    let exported = fs::read_to_string(server.folder.path().join("big-spenders.csv")).unwrap();
+    assert!(
+        exported.starts_with("profile_id,since,user_id,spent\r\n") && exported.contains(",ada,"),
+        "{exported}"
+    );
+    for picture in ["overlap.svg", "graph.svg"] {
+        assert!(fs::read_to_string(server.folder.path().join(picture)).unwrap().contains("</svg>"));
+    }
+    let told = server.run(&["evidence", "export", "-o", "evidence.jsonl"]).ok();
+    let evidence =
+        format!("{told}{}", fs::read_to_string(server.folder.path().join("evidence.jsonl")).unwrap());
+    assert!(evidence.contains(r#""what":"audience big-spenders""#), "every export is on record");
+    // What is wrong is told with its place, and names that are nearly right.
+    let told =
+        server.run(&["audience", "preview", "performed Order Completed twice", "--purpose", "analytics"]);
+    assert!(told.failed().contains("TES-A021: line 1, column "));
+    let told = server.run(&["audience", "show", "big-spender"]).failed();
+    assert!(told.contains("TES-A090") && told.contains("did you mean `big-spenders`?"), "{told}");
+    let wrong = "kind: Audience\nname: a\npurpose: analytics\nwhen: performed \"Order Complete\"\n";
+    fs::write(server.folder.path().join("wrong.yaml"), wrong).unwrap();
+    let told = server.run(&["audience", "check", "wrong.yaml"]).ok();
+    assert!(told.contains("did you mean `Order Completed`?"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! Audiences at the API.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::world::{World, documents};
+
+async fn world() -> World {
+    let world = World::new();
+    let mut all = documents().as_array().unwrap().clone();
+    all.push(json!({"kind": "ComputedTrait", "name": "spent", "purpose": "service",
+        "value": "sum of total of \"Ordered\""}));
+    all.push(json!({"kind": "Audience", "name": "buyers", "purpose": "service",
+        "when": "performed \"Ordered\" and spent >= 10"}));
+    all.push(json!({"kind": "Audience", "name": "fans", "purpose": "service", "when": "member of buyers"}));
+    all.push(
+        json!({"kind": "Audience", "name": "readers", "purpose": "marketing", "when": "performed Read"}),
+    );
+    let applied = world.put("/api/v1/workspace", &json!({ "documents": all })).await;
+    assert_eq!(applied.status, StatusCode::OK, "{}", applied.text);
+    for (user, total) in [("ada", 20), ("bob", 5), ("eve", 30)] {
+        let event = json!({"userId": user, "event": "Ordered", "properties": {"total": total}});
+        world.send("/v1/track", &event).await;
+        world
+            .send("/v1/identify", &json!({"userId": user, "traits": {"plan": format!("plan-{user}")}}))
+            .await;
+    }
+    world
+}
+
+fn sorted(values: impl Iterator<Item = Value>) -> Vec<String> {
+    let mut texts: Vec<String> = values.map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test]
+async fn definitions_are_listed_with_size_and_with_what_follows_from_what() {
+    let world = world().await;
+    let list = world.get("/api/v1/audiences").await.json();
+    let line = |one: &Value| {
+        let text = |name: &str| one[name].as_str().unwrap().to_owned();
+        (text("name"), one["size"].as_u64().unwrap(), text("state"), one["used_by"].to_string())
+    };
+    let lines: Vec<_> = list["audiences"].as_array().unwrap().iter().map(line).collect();
+    let wanted = [("buyers", 2, r#"["audience fans"]"#), ("fans", 2, "[]"), ("readers", 0, "[]")];
+    let wanted = wanted.map(|(name, size, by)| (name.to_owned(), size, "live".to_owned(), by.to_owned()));
+    assert_eq!(lines, wanted, "{list}");
+    assert_eq!(list["audiences"][0]["uses"]["computed_traits"], json!(["spent"]), "{list}");
+    assert_eq!(list["computed_traits"][0]["used_by"], json!(["audience buyers"]), "{list}");
+    let shown = world.get("/api/v1/audiences/buyers").await.json();
+    assert_eq!(shown["text"], r#"performed "Ordered" and spent >= 10"#, "{shown}");
+    assert!(shown["tree"]["all"].is_array(), "{shown}");
+    let missing = world.get("/api/v1/audiences/buyer").await;
+    assert_eq!((missing.status, missing.code().as_str()), (StatusCode::NOT_FOUND, "TES-A090"));
+    assert!(missing.text.contains("did you mean `buyers`?"), "{}", missing.text);
+}
+
+#[tokio::test]
+async fn members_are_shown_page_by_page_and_exported_with_what_was_asked_for_alone() {
+    let world = world().await;
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = world.get(&format!("/api/v1/audiences/buyers/members?limit=1{after}")).await.json();
+        for member in page["members"].as_array().unwrap() {
+            assert!(member["since"].is_string(), "{page}");
+            names.push(member["profile"]["traits"]["plan"].clone());
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(sorted(names.into_iter()), ["plan-ada", "plan-eve"]);
+    let order = json!({"identifiers": ["user_id"], "traits": ["nothing"]});
+    let page = world.post("/api/v1/audiences/buyers/export", &order).await.json();
+    assert_eq!(page["columns"], json!(["profile_id", "since", "user_id", "nothing"]));
+    let rows = page["rows"].as_array().unwrap();
+    assert_eq!(sorted(rows.iter().map(|row| row[2].clone())), ["ada", "eve"]);
+    assert!(rows.iter().all(|row| row[3].is_null()) && !page.to_string().contains("plan-"), "{page}");
+    let evidence = world.get("/api/v1/evidence?limit=1000").await.text;
+    assert!(evidence.contains("audience buyers"), "an export is on record: {evidence}");
+    let twice = json!({"identifiers": ["user_id"], "traits": ["user_id"]});
+    let refused = world.post("/api/v1/audiences/buyers/export", &twice).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_definition_is_checked_before_it_is_applied() {
+    let world = world().await;
+    let check = |when: &'static str| {
+        let document = json!({"kind": "Audience", "name": "new", "purpose": "service", "when": when});
+        json!({ "documents": [document] })
+    };
+    let wrong = world.post("/api/v1/definitions/check", &check("performed ")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text.contains("TES-A021: line 1, column 1"), "{}", wrong.text);
+    let unknown = world.post("/api/v1/definitions/check", &check("member of buyer")).await;
+    assert!(unknown.text.contains("did you mean `buyers`?"), "{}", unknown.text);
+    let hinted = world.post("/api/v1/definitions/check", &check("plann = 1")).await.json();
+    assert_eq!(hinted["definitions"][0]["text"], "plann = 1", "{hinted}");
+    assert!(hinted["hints"][0]["hint"].as_str().unwrap().contains("`plan`"), "{hinted}");
+    // What was only checked is not there.
+    assert_eq!(world.get("/api/v1/audiences/new").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn why_somebody_is_a_member_is_told_from_what_the_purpose_permits() {
+    let world = world().await;
+    // No events are asked for, so no lake is needed; and nobody said yes to marketing.
+    let denied = world.get("/api/v1/profiles/user_id:ada/audiences/readers").await;
+    assert_eq!((denied.status, denied.code().as_str()), (StatusCode::FORBIDDEN, "TES-P001"));
+    let nobody = world.get("/api/v1/profiles/user_id:zoe/audiences/buyers").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    let preview =
+        json!({"when": "plan = \"plan-ada\" or plan = \"plan-eve\"", "purpose": "service", "show": 1});
+    let preview = world.post("/api/v1/definitions/preview", &preview).await.json();
+    assert_eq!(preview["members"], json!({"people": 2, "least": 2, "most": 2}), "{preview}");
+    assert_eq!((&preview["looked_at"], &preview["is_exact"]), (&json!(3), &json!(true)));
+    let alone: Vec<&Value> =
+        preview["conditions"]["parts"].as_array().unwrap().iter().map(|part| &part["alone"]).collect();
+    assert_eq!(alone, [&json!(1), &json!(1)], "{preview}");
+    assert_eq!(preview["sample"].as_array().unwrap().len(), 1);
+    let wrong = json!({"when": "plan = ", "purpose": "service"});
+    let wrong = world.post("/api/v1/definitions/preview", &wrong).await;
+    assert_eq!((wrong.status, wrong.code().as_str()), (StatusCode::BAD_REQUEST, "TES-A021"));
+    let without = world.post("/api/v1/definitions/preview", &json!({"when": "plan = 1"})).await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST);
+}
