@@ -268,6 +268,8 @@ pub enum Right {
     Rectification,
     /// Art. 18.
     Restriction,
+    /// Art. 21, and Art. 7(3): who takes consent back.
+    Objection,
 }
 
 /// How far telling a recipient got.

@@ -65,7 +65,9 @@ mod watchman;
 mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
-pub use audience::{Catalogue, Filling, Walk, audience_size, load_catalogue, memberships_of, next_due};
+pub use audience::{
+    Catalogue, Filling, Ticker, TickerHandle, Walk, audience_size, load_catalogue, memberships_of, next_due,
+};
 pub use auditor::{Auditor, AuditorHandle, tell_of_falls};
 pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};
 pub use contracts::{Alert, AlertState, ViolationKind, as_planned, load_alerts, load_seen, load_violations};

@@ -19,6 +19,7 @@ use tessera_policy::{
 };
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
+use crate::audience::is_exit;
 use crate::delivery::{Counters, ERASE, Told, decode, encode, rows};
 use crate::outbox::{OutboxRow, outbox_key, place_of};
 use crate::query::load_cluster;
@@ -35,6 +36,9 @@ struct Leaving {
     places: Vec<(u64, u32)>,
     deliveries: Vec<Permitted<Delivery>>,
     entries: Vec<Entry>,
+    /// Somebody who left an audience, of whom the destination may be told nothing any more: it is told to use no more what
+    /// it has.
+    objection: Option<FragmentId>,
 }
 
 /// One row on its way.
@@ -137,9 +141,15 @@ impl<S: Store> Line<S> {
                         }
                         continue;
                     };
-                    match self.deliver(waiting, is_replay, attempt, &leaving)? {
-                        None => continue,
-                        Some(outcome) => (outcome, leaving.deliveries.len()),
+                    match (leaving.objection, waiting) {
+                        (Some(_), [_, _, ..]) => return self.send_each(waiting, is_replay),
+                        (Some(profile), [one]) => (self.object(&one.row, profile)?, 1),
+                        (None, _) | (Some(_), []) => {
+                            match self.deliver(waiting, is_replay, attempt, &leaving)? {
+                                None => continue,
+                                Some(outcome) => (outcome, leaving.deliveries.len()),
+                            }
+                        }
                     }
                 }
             };
@@ -154,12 +164,7 @@ impl<S: Store> Line<S> {
                 Outcome::Refused { reason } if waiting.len() > 1 => {
                     // One bad event must not condemn its batch.
                     *self.counters.trouble.lock() = Some(reason);
-                    for one in waiting {
-                        if !self.send(std::slice::from_ref(one), is_replay)? {
-                            return Ok(false);
-                        }
-                    }
-                    return Ok(true);
+                    return self.send_each(waiting, is_replay);
                 }
                 Outcome::Refused { reason } => return self.give_up(waiting, &reason).map(|()| true),
                 Outcome::Retry { after_millis, reason } => {
@@ -178,6 +183,34 @@ impl<S: Store> Line<S> {
         }
     }
 
+    /// Sends each row by itself.
+    fn send_each(&mut self, waiting: &[Waiting], is_replay: bool) -> Result<bool, PipelineError> {
+        for one in waiting {
+            if !self.send(std::slice::from_ref(one), is_replay)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the destination to use no more what it has of somebody who left an audience because the purpose may not any
+    /// more: no event about them may leave, and yet they must not stay a member there (GDPR Art. 7(3), 21(3)).
+    fn object(&mut self, row: &OutboxRow, profile: FragmentId) -> Result<Outcome, PipelineError> {
+        let (rules, key) = (self.rules.load_full(), self.options.key.clone());
+        let meant = vec![row.owner];
+        let notice = Forget {
+            request: row.message_id.clone(),
+            regulation: "gdpr".to_owned(),
+            kind: ForgetKind::Object,
+            profiles: [profile.to_string()].into_iter().collect(),
+            message_ids: BTreeSet::new(),
+            names: Names::new(move |event| Mentions::new(&meant, &rules, &key).in_text(event)),
+        };
+        let outcome = self.destination.forget(&notice);
+        self.record_notice((&notice.request, row.owner, Right::Objection), &outcome)?;
+        Ok(outcome)
+    }
+
     /// Tells the destination of an erasure, and records what it answered.
     fn forget(&mut self, row: &OutboxRow) -> Result<Outcome, PipelineError> {
         let told: Told = serde_json::from_str(&row.json)
@@ -194,22 +227,32 @@ impl<S: Store> Line<S> {
             names: Names::new(move |event| Mentions::new(&meant, &rules, &key).in_text(event)),
         };
         let outcome = self.destination.forget(&notice);
+        let subject = people.first().copied().unwrap_or_default();
+        self.record_notice((&told.request, subject, Right::Erasure), &outcome)?;
+        Ok(outcome)
+    }
+
+    fn record_notice(
+        &self,
+        (request, subject, right): (&str, FragmentId, Right),
+        outcome: &Outcome,
+    ) -> Result<(), PipelineError> {
         if let Some(evidence) = &self.options.evidence {
-            let (status, detail) = match &outcome {
+            let (status, detail) = match outcome {
                 Outcome::Delivered => (NoticeStatus::Accepted, None),
                 Outcome::Refused { reason } => (NoticeStatus::Refused, Some(reason)),
                 Outcome::Retry { reason, .. } => (NoticeStatus::Failed, Some(reason)),
             };
             evidence.append(&[Entry::Notice(evidence_entry::Notice {
                 destination: self.document.name.clone(),
-                request: told.request.into(),
-                subject: people.first().copied().unwrap_or_default(),
-                right: Right::Erasure,
+                request: request.into(),
+                subject,
+                right,
                 status,
                 detail: detail.map(|reason| reason.as_str().into()),
             })])?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Records what is about to leave, asks once more whether it may, and sends it. `None`: what was permitted has
@@ -276,6 +319,12 @@ impl<S: Store> Line<S> {
                 let delivery = one.row.delivery(profile.to_string(), (position, index), is_replay, json);
                 permit.seal(delivery, one.row.purposes, one.row.at)
             });
+            if let Err(denial) = &permitted
+                && !matches!(denial, Denial::Region | Denial::Erased)
+                && is_exit(&one.row)
+            {
+                leaving.objection = Some(profile);
+            }
             if let Ok(delivery) = permitted {
                 let fields = (screened.fields, screened.withheld);
                 let entry = self.evidence_of(&rules, &one.row, &delivery, profile, fields, attempt);

@@ -256,6 +256,33 @@ fn every_field_that_leaves_is_recorded_and_withheld_ones_are_not_sent() {
 }
 
 #[test]
+fn who_leaves_an_audience_by_withdrawing_is_told_in_a_notice_and_not_in_an_event() {
+    let world = World::new();
+    let destination = json!({"kind": "Destination", "name": "letters", "type": "jsonl", "purpose": "news",
+                             "events": ["Audience Entered", "Audience Exited"]});
+    let mut documents = documents(&destination);
+    let audience =
+        json!({"kind": "Audience", "name": "readers", "purpose": "news", "when": "performed \"Read\""});
+    documents.push(serde_json::from_value(audience).unwrap());
+    let at = Timestamp::from_millis(NOON);
+    world.append(&Record::Operation { at, operation: Operation::Apply { documents } });
+    world.send(&json!([consent("ada", "given", "c1"), track("ada", "m1")]));
+    world.send(&json!([consent("bob", "given", "c2"), track("bob", "m2")]));
+    let mut line = world.line(Arc::new(|| true));
+    while line.outbox().unwrap() > 0 {}
+    assert_eq!(world.given.lock().messages.len(), 2, "both entered");
+    world.send(&json!([consent("ada", "withdrawn", "c3")]));
+    while line.outbox().unwrap() > 0 {}
+    let given = world.given.lock();
+    assert_eq!((given.messages.len(), given.forgotten.len()), (2, 1), "no event, and one notice");
+    let notices = world.entries();
+    let notices = notices.iter().filter(
+        |entry| matches!(entry, Entry::Notice(notice) if notice.right == tessera_evidence::Right::Objection),
+    );
+    assert_eq!((notices.count(), world.waiting()), (1, 0));
+}
+
+#[test]
 fn a_destination_hears_of_an_erasure_behind_what_was_on_its_way() {
     let world = World::new();
     world.send(&json!([consent("ada", "given", "c1"), track("ada", "m1")]));

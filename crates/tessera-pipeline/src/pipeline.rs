@@ -75,6 +75,7 @@ pub struct Pipeline<L, S> {
     rules: Arc<ArcSwap<Rules>>,
     routes: Vec<Route>,
     following: Following,
+    timers_from: Option<Timestamp>,
     position: Position,
     watch: Option<Watch>,
     touched: Option<Arc<Touched>>,
@@ -133,6 +134,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             routes,
             following,
+            timers_from: None,
             position,
             watch: None,
             touched: None,
@@ -416,7 +418,8 @@ impl<L: Log, S: Store> Pipeline<L, S> {
     ) -> Result<(), PipelineError> {
         let rules = self.rules.load_full();
         let (following, next) = (&self.following, item.next.0);
-        let turning = Turning { rules: &rules, key: &self.key, following, at, next };
+        let timers_from = self.timers_from;
+        let turning = Turning { rules: &rules, key: &self.key, following, at, timers_from, next };
         let mut turn = turn(self.store.as_ref(), operation, turning)?;
         let view = std::mem::take(&mut turn.view);
         let settings = Settings {
@@ -439,6 +442,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             puts.extend(self.put_catalogue(&following.catalogue)?);
         }
         self.commit(view, puts, item.next)?;
+        self.timers_from = turn.quiet_until.or(self.timers_from);
         self.following = following.unwrap_or_else(|| std::mem::take(&mut self.following));
         self.tell(&notices);
         Ok(())

@@ -16,6 +16,7 @@ use tessera_profile::{
 use tessera_store::{Key, Log, Position, Store, Table};
 
 use crate::PipelineError;
+use crate::audience::{ComputedValues, Computing};
 use crate::view::cluster_key;
 
 /// Who asks, for what, and which parts.
@@ -138,7 +139,8 @@ impl<'q> Reading<'q, '_> {
     /// [`QueryError`].
     pub fn by_id(&self, store: &impl Store, id: FragmentId) -> Result<Permitted<Profile>, QueryError> {
         let (cluster, node) = load_cluster(store, id)?.ok_or(QueryError::NotFound)?;
-        self.show(&cluster, node)
+        let computing = Computing::of(store, self.query.rules)?;
+        self.show_with(&cluster, node, (store, computing.as_ref()))
     }
 
     /// As [`Query::list`].
@@ -155,6 +157,7 @@ impl<'q> Reading<'q, '_> {
         let mut page = ProfilePage { profiles: Vec::new(), next: None };
         // A page ends after a whole cluster, so the cursor is a cluster's id.
         let mut at = after.and_then(|text| text.parse::<FragmentId>().ok());
+        let computing = Computing::of(store, self.query.rules)?;
         loop {
             let rows = store.scan(Table::Cluster, at.as_ref().map(|id| id.0.as_slice()), 256)?;
             let Some((last, _)) = rows.last() else { return Ok(page) };
@@ -163,7 +166,7 @@ impl<'q> Reading<'q, '_> {
                 let Row::Cluster(cluster) = Row::decode(value)? else { continue };
                 for nodes in cluster.graph().components() {
                     let Some(node) = nodes.first() else { continue };
-                    if let Ok(profile) = self.show(&cluster, *node)
+                    if let Ok(profile) = self.show_with(&cluster, *node, (store, computing.as_ref()))
                         && filter(profile.get())
                     {
                         page.profiles.push(profile);
@@ -177,7 +180,30 @@ impl<'q> Reading<'q, '_> {
         }
     }
 
+    /// A profile with its computed traits.
+    fn show_with(
+        &self,
+        cluster: &Cluster,
+        node: usize,
+        (store, computing): (&impl Store, Option<&Computing>),
+    ) -> Result<Permitted<Profile>, QueryError> {
+        let Query { rules, now, .. } = *self.query;
+        let computed =
+            computing.map(|known| known.values((cluster, node), (store, rules, now))).transpose()?;
+        self.disclose(cluster, node, &computed.unwrap_or_default())
+    }
+
+    /// A profile without computed traits.
     pub(crate) fn show(&self, cluster: &Cluster, node: usize) -> Result<Permitted<Profile>, QueryError> {
+        self.disclose(cluster, node, &ComputedValues::new())
+    }
+
+    fn disclose(
+        &self,
+        cluster: &Cluster,
+        node: usize,
+        computed: &ComputedValues,
+    ) -> Result<Permitted<Profile>, QueryError> {
         let folded = fold(cluster, node, &self.query.rules.survivorship).ok_or(QueryError::NotFound)?;
         let purposes = &self.query.rules.purposes;
         let grant = self.grant(cluster, &folded);
@@ -186,8 +212,13 @@ impl<'q> Reading<'q, '_> {
             false => BTreeSet::new(),
         };
         let subject = Subject { cluster, folded: &folded, purposes };
-        let asked =
-            Asked { view: self.query.view, reader: self.reader, named: &named, groups: self.grouping() };
+        let asked = Asked {
+            view: self.query.view,
+            reader: self.reader,
+            named: &named,
+            groups: self.grouping(),
+            computed,
+        };
         disclose(subject, &grant, asked).map_err(|denial| {
             let mut consents = consents(&folded, purposes);
             consents.retain(|purpose, _| self.may_use(purpose));

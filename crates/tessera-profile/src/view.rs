@@ -54,6 +54,8 @@ pub struct Asked<'a> {
     pub named: &'a BTreeSet<usize>,
     /// How groups are told; `None`: they were not asked for.
     pub groups: Option<Grouping<'a>>,
+    /// Computed traits: the purpose that each serves, and its value, made of what that purpose may see.
+    pub computed: &'a BTreeMap<String, (PurposeName, Option<Box<RawValue>>)>,
 }
 
 /// What was shown of a profile: for the record.
@@ -355,7 +357,7 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
         let mut profile = Profile {
             id: folded.id.to_string(),
             identifiers: identifiers(cluster, folded, &sight),
-            traits: traits(folded, &sight),
+            traits: with_computed(traits(folded, &sight), &sight),
             consents: consents(folded, purposes),
             is_restricted: is_restricted(folded),
             subscriptions: subscriptions(cluster, folded),
@@ -388,6 +390,22 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
         profile.shown.fields.extend(profile.consents.keys().map(|purpose| format!("consents.{purpose}")));
         profile
     })
+}
+
+/// A computed trait hides a trait of its name, whether or not it has a value.
+fn with_computed(
+    mut traits: BTreeMap<String, Box<RawValue>>,
+    sight: &Sight<'_>,
+) -> BTreeMap<String, Box<RawValue>> {
+    for (name, (purpose, value)) in sight.asked.computed {
+        traits.remove(name);
+        if let Some(value) = value
+            && sight.shows(&format!("traits.{name}"), |permit| permit.purpose() == purpose)
+        {
+            traits.insert(name.clone(), value.clone());
+        }
+    }
+    traits
 }
 
 /// Whether a permitted purpose covers anything of the profile. Identifiers have no basis of their own: of somebody of whom

@@ -13,7 +13,7 @@ use tessera_evidence::{Access, AccessResult, Change, Entry, Ledger, public_key_o
 use tessera_model::{HashKey, Operation, Record, Rules};
 use tessera_pipeline::{
     Appender, Auditor, AuditorHandle, Barrier, Eraser, Housekeeper, Housekeeping, LakeFeed, Progress,
-    Submission, Watching, Watchman, tell_of_erasure,
+    Submission, Ticker, TickerHandle, Watching, Watchman, tell_of_erasure,
 };
 use tessera_server::{Audit, AuditEvent};
 use tessera_store::{Clock, Log, Position, Store};
@@ -70,6 +70,7 @@ pub(crate) struct Governance {
     watching: Arc<Watching>,
     evidence: Arc<Ledger>,
     auditor: Arc<AuditorHandle>,
+    ticking: Arc<TickerHandle>,
     tell: Sender<AuditEvent>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -89,6 +90,8 @@ impl Governance {
         let watching = Arc::new(Watching::default());
         let watchman = watchman((&store, &rules, &clock), (&appender, &progress), settings, folder);
         let auditor = Arc::new(AuditorHandle::default());
+        let ticking = Arc::new(TickerHandle::default());
+        let ticker = ticker((&store, &clock), (&appender, &progress));
         let (order_appender, order_progress) = (appender.clone(), Arc::clone(&progress));
         let audit_clock = Arc::clone(&clock);
         let audits = Auditor {
@@ -133,20 +136,25 @@ impl Governance {
                 spawn("alerts", Box::new(move || watchman.run(&watching))).context("cannot start a thread")?
             },
             spawn("quality", Box::new(move || audits.run(&auditing))).context("cannot start a thread")?,
+            {
+                let ticking = Arc::clone(&ticking);
+                spawn("time", Box::new(move || ticker.run(&ticking))).context("cannot start a thread")?
+            },
             spawn("audit", Box::new(move || write_audit(&ledger, &told))).context("cannot start a thread")?,
         ];
         let sender = tell.clone();
         // It never blocks, and the thread outlives all who tell.
         let audit: Audit = Arc::new(move |event| drop(sender.send(event)));
-        Ok(Self { housekeeping, audit, watching, evidence, auditor, tell, threads })
+        Ok(Self { housekeeping, audit, watching, evidence, auditor, ticking, tell, threads })
     }
 
     /// Stops the threads; the housekeeper lets its appender go, which the runner waits for.
     pub(crate) fn stop(self) {
-        let Self { housekeeping, audit, watching, evidence, auditor, tell, threads } = self;
+        let Self { housekeeping, audit, watching, evidence, auditor, ticking, tell, threads } = self;
         housekeeping.stop();
         watching.stop();
         auditor.stop();
+        ticking.stop();
         drop((audit, tell));
         for thread in threads {
             if thread.join().is_err() {
@@ -156,6 +164,19 @@ impl Governance {
         if let Err(error) = evidence.close() {
             tracing::error!(code = error.code(), "cannot close the evidence ledger: {error}");
         }
+    }
+}
+
+/// Lets time pass for audiences.
+fn ticker<S: Store>(
+    (store, clock): (&Arc<S>, &Arc<dyn Clock>),
+    (appender, progress): (&Appender, &Arc<Progress>),
+) -> Ticker<S> {
+    let (appender, progress, order_clock) = (appender.clone(), Arc::clone(progress), Arc::clone(clock));
+    Ticker {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        order: Box::new(move |operation| order(&appender, &progress, order_clock.as_ref(), operation)),
     }
 }
 

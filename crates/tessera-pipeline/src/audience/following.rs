@@ -14,6 +14,8 @@ pub(crate) struct Following {
     pub(crate) catalogue: Catalogue,
     /// The audiences that are asked: those whose features are filled.
     pub(crate) asked: BTreeMap<Ordinal, AudienceId>,
+    /// The definitions that wait to be filled.
+    pub(crate) waits: BTreeSet<Ordinal>,
     /// The asked ones, and those that are no more.
     pub(crate) known: BTreeMap<AudienceId, (Option<Ordinal>, Known)>,
     /// Those that may have somebody as a member of whom nothing is known.
@@ -53,7 +55,7 @@ impl Following {
             known.entry(AudienceId::of(&one.name, &one.purpose)).or_insert_with(|| (None, one.clone()));
         }
         let of_nobody = compiled.of_nobody();
-        Self { compiled, catalogue, asked, known, of_nobody }
+        Self { compiled, catalogue, asked, waits, known, of_nobody }
     }
 
     /// Whether nobody has to be asked for anything.

@@ -102,6 +102,18 @@ impl Announcement<'_> {
     }
 }
 
+/// Whether a row tells that somebody left an audience.
+pub(crate) fn is_exit(row: &OutboxRow) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        event: std::borrow::Cow<'a, str>,
+    }
+    // A source of that name cannot be declared.
+    row.source.as_str() == OFFICE
+        && serde_json::from_str::<Named<'_>>(&row.json).is_ok_and(|named| named.event == EXITED)
+}
+
 fn put(object: &mut Value, name: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(name.to_owned(), value);

@@ -7,18 +7,23 @@
 
 mod asking;
 mod catalogue;
+mod computed;
 mod following;
 mod message;
 mod person;
 mod read;
 mod rows;
 mod tick;
+mod ticker;
 
 pub(crate) use asking::Asking;
 pub(crate) use catalogue::catalogue_key;
 pub use catalogue::{Catalogue, Filling, Walk, load_catalogue};
+pub(crate) use computed::{ComputedValues, Computing};
 pub(crate) use following::{Began, Following};
+pub(crate) use message::is_exit;
 pub use read::memberships_of;
 pub(crate) use rows::Before;
 pub use rows::{audience_size, next_due};
 pub(crate) use tick::{Turning, turn};
+pub use ticker::{Ticker, TickerHandle};

@@ -116,19 +116,25 @@ pub fn audience_size(store: &impl Store, id: AudienceId) -> Result<u64, Pipeline
     size_in(store.load(&[size_key(id)])?.into_iter().next().flatten().as_deref())
 }
 
-/// The fragments whose answers are due at a time, up to so many.
+/// The fragments whose answers are due at a time, up to so many. `from`: there are no timers before it; what was removed there
+/// is not gone through again.
 pub(crate) fn due(
     store: &impl Store,
-    now: Timestamp,
+    (from, now): (Option<Timestamp>, Timestamp),
     limit: usize,
 ) -> Result<Vec<FragmentId>, PipelineError> {
-    let rows = store.scan(Table::Timer, None, limit)?;
+    let rows = store.scan(Table::Timer, from.map(time_bytes).as_deref(), limit)?;
     let rows = rows.iter().take_while(|(key, _)| time_of(key).is_some_and(|at| at <= now));
     rows.map(|(_, value)| {
         let id = value.as_ref().try_into().map(FragmentId);
         id.map_err(|_| PipelineError::Stored { what: "timer", why: format!("it has {} bytes", value.len()) })
     })
     .collect()
+}
+
+fn time_bytes(at: Timestamp) -> Vec<u8> {
+    let at = millis(at).to_be_bytes();
+    at.iter().skip(at.len() - TIME_BYTES).copied().collect()
 }
 
 fn time_of(key: &Key) -> Option<Timestamp> {
@@ -142,9 +148,17 @@ fn time_of(key: &Key) -> Option<Timestamp> {
 /// # Errors
 /// Those of the store.
 pub fn next_due(store: &impl Store) -> Result<Option<Timestamp>, PipelineError> {
+    next_due_from(store, None)
+}
+
+/// The same, where there are no timers before `from`.
+pub(crate) fn next_due_from(
+    store: &impl Store,
+    from: Option<Timestamp>,
+) -> Result<Option<Timestamp>, PipelineError> {
     if load_catalogue(store)?.walk.is_some() {
         return Ok(Some(Timestamp::MIN));
     }
-    let rows = store.scan(Table::Timer, None, 1)?;
+    let rows = store.scan(Table::Timer, from.map(time_bytes).as_deref(), 1)?;
     Ok(rows.first().and_then(|(key, _)| time_of(key)))
 }

@@ -25,6 +25,8 @@ pub(crate) struct Turn {
     due: Vec<FragmentId>,
     /// The clusters that are next of everybody.
     walked: Vec<FragmentId>,
+    /// Up to when nobody is left who was due; `None`: some may be.
+    pub(crate) quiet_until: Option<Timestamp>,
     /// What the list of audiences becomes.
     pub(crate) catalogue: Option<Catalogue>,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Turning<'a> {
     pub(crate) key: &'a HashKey,
     pub(crate) following: &'a Following,
     pub(crate) at: Timestamp,
+    /// There are no timers before it.
+    pub(crate) timers_from: Option<Timestamp>,
     /// Where the next record is.
     pub(crate) next: u64,
 }
@@ -49,9 +53,11 @@ pub(crate) fn turn(
     let mut view = View::load(store, std::iter::empty::<&Event>(), turning.key)?;
     let now = view.log_time(turning.at);
     let Turning { following, .. } = turning;
-    let mut turn = Turn { view, due: Vec::new(), walked: Vec::new(), catalogue: None };
+    let mut turn = Turn { view, due: Vec::new(), walked: Vec::new(), quiet_until: None, catalogue: None };
     if let Operation::Tick {} = operation {
-        turn.due = due(store, now, DUE_MAX)?;
+        turn.due = due(store, (turning.timers_from, now), DUE_MAX)?;
+        // Who is asked now is asked again later than now.
+        turn.quiet_until = Some(now).filter(|_| turn.due.len() < DUE_MAX);
         if let Some(walk) = &following.catalogue.walk {
             turn.walk(store, walk, turning)?;
         }

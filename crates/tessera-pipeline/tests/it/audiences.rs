@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tessera_audience::{Happened, Oracle, Person, definitions};
+use tessera_audience::{Compiled, EventView, FragmentState, Happened, Oracle, Person, definitions};
 use tessera_model::{
-    AudienceId, AudienceName, ConsentOrder, Document, FragmentId, Operation, PurposeName, Timestamp,
+    AudienceId, AudienceName, ConsentOrder, Document, FillOrder, FragmentId, MessageId, MessageKey,
+    Operation, PurposeName, SourceName, Timestamp,
 };
-use tessera_pipeline::{OutboxRow, PipelineOptions, audience_size, memberships_of, next_due};
+use tessera_pipeline::{OutboxRow, PipelineOptions, audience_size, load_catalogue, memberships_of, next_due};
 use tessera_store::{Clock, Store, Table};
 
 use crate::world::{NOON, World, identify, track, workspace};
@@ -186,11 +188,62 @@ impl History {
                 world.operate(Operation::Apply { documents: documents(&wanted) });
             }
             Step::Expire(user) => {
-                let fragments = vec![world.id(&format!("user_id:u{user}"))];
+                let user = format!("user_id:u{user}");
+                let fragments = vec![world.id(&user)];
+                // What no purpose covers any more is gone: a later yes does not bring it back.
+                if world.profile_for(&user, Some("news")).is_err() {
+                    let profile =
+                        |of: &str| tessera_pipeline::profile_of(world.store.as_ref(), world.id(of)).unwrap();
+                    let own = profile(&user);
+                    self.kept.retain(|(owner, source, _)| *source != "form" || profile(owner) != own);
+                }
                 world.operate(Operation::Expire { fragments });
             }
         }
         self.world.clock.advance_millis(10);
+    }
+
+    /// What fills the definitions that wait: what was kept until now, by owner and source, in parts.
+    fn fill(&self) -> Vec<Operation> {
+        let catalogue = load_catalogue(self.world.store.as_ref()).unwrap();
+        let Some(since) = catalogue.fillings.keys().next().copied() else { return Vec::new() };
+        let rules = self.world.pipeline.rules().load_full();
+        let defined = definitions(&rules.workspace).unwrap();
+        let compiled = Compiled::new(&defined.audiences, &defined.traits).unwrap();
+        let mut states: BTreeMap<(&str, &str), FragmentState> = BTreeMap::new();
+        for (owner, source, event) in &self.kept {
+            let message = MessageKey::from(&MessageId::parse(&event.message_id).unwrap());
+            let in_traits = event.name == "identify";
+            let part = if in_traits { "traits" } else { "properties" };
+            let json = json!({part: event.properties, "context": event.context}).to_string();
+            let view = EventView {
+                name: &event.name,
+                in_traits,
+                at: event.timestamp,
+                received_at: event.received_at,
+                message: &message,
+                json: &json,
+            };
+            states.entry((owner, source)).or_default().apply(&compiled, &view);
+        }
+        let orders = states.iter().map(|((owner, source), state)| FillOrder {
+            fragment: self.world.id(owner),
+            source: SourceName::parse(source).unwrap(),
+            purposes: vec![PurposeName::parse(if *source == "web" { "service" } else { "news" }).unwrap()],
+            state: base64::engine::general_purpose::STANDARD.encode(postcard::to_stdvec(state).unwrap()),
+        });
+        let orders: Vec<FillOrder> = orders.collect();
+        let parts = (0..).zip(orders.chunks(2));
+        let parts =
+            parts.map(|(part, some)| Operation::FillAudience { since, part, fragments: some.to_vec() });
+        parts.chain([Operation::AudienceFilled { since }]).collect()
+    }
+
+    fn order(&mut self, operations: Vec<Operation>) {
+        for operation in operations {
+            self.world.operate(operation);
+            self.world.settle();
+        }
     }
 
     /// The profile of a reference as a purpose sees it.
@@ -336,6 +389,32 @@ proptest! {
     }
 
     #[test]
+    fn a_definition_that_comes_later_is_filled_while_events_go_on_arriving(
+        before in steps(), during in steps(), after in steps(), at in 0_usize..40,
+    ) {
+        let mut history = History::new(&[]);
+        let is_kept = |step: &&Step| !matches!(step, Step::Erase(_) | Step::Rules(_) | Step::Expire(_));
+        before.iter().filter(is_kept).for_each(|step| history.apply(step));
+        history.world.operate(Operation::Apply { documents: documents(&AUDIENCES) });
+        let fill = history.fill();
+        for (number, step) in during.iter().filter(is_kept).enumerate() {
+            history.apply(step);
+            history.world.settle();
+            if number == at {
+                history.order(fill.clone());
+            }
+        }
+        // A part that comes again after a crash of who brings them is not taken twice.
+        history.order(fill);
+        after.iter().filter(is_kept).for_each(|step| history.apply(step));
+        history.world.settle();
+        prop_assert_eq!(history.kept(), history.plainly());
+        let mut again = World::on(Arc::clone(&history.world.log), PipelineOptions::default());
+        again.pipeline.catch_up().unwrap();
+        prop_assert_eq!(history.world.hash(), again.hash());
+    }
+
+    #[test]
     fn a_crash_at_any_record_leaves_the_same_members(steps in steps(), at in 0_usize..40) {
         let mut history = History::new(&AUDIENCES);
         for (number, step) in steps.iter().enumerate() {
@@ -402,4 +481,32 @@ fn a_workspace_without_audiences_keeps_nothing_for_them() {
     history.send("web", &viewed("u1", 0));
     assert_eq!(history.world.store.scan(Table::Timer, None, 1).unwrap(), []);
     assert_eq!(history.told(), []);
+}
+
+#[test]
+fn a_computed_trait_is_a_trait_of_the_profile_for_its_purpose_alone() {
+    let mut history = History::new(&[("regulars", "service", "spent >= 5")]);
+    let mut all = documents(&[("regulars", "service", "spent >= 5")]);
+    let computed = json!([
+        {"kind": "ComputedTrait", "name": "spent", "purpose": "service", "value": "sum of total of \"Order Completed\""},
+        {"kind": "ComputedTrait", "name": "seen", "purpose": "service", "value": "unique list of page of \"Product Viewed\""},
+        {"kind": "ComputedTrait", "name": "read", "purpose": "news", "value": "count of \"Product Viewed\""},
+    ]);
+    all.extend(serde_json::from_value::<Vec<Document>>(computed).unwrap());
+    history.world.operate(Operation::Apply { documents: all });
+    let mut order = viewed("u1", 0);
+    order["event"] = json!("Order Completed");
+    order["properties"] = json!({"total": 7});
+    history.send("web", &order);
+    let mut view = viewed("u1", 0);
+    view["properties"] = json!({"page": "shoes"});
+    history.send("web", &view);
+    history.send("web", &identify("", Some("u1"), None, json!({"spent": "said"}), 0));
+    let mut yes = viewed("u1", 0);
+    yes["context"] = json!({"consent": {"categoryPreferences": {"Newsletter": true}}});
+    history.send("form", &yes);
+    let traits = |purpose| history.profile("user_id:u1", purpose).unwrap()["traits"].clone();
+    assert_eq!(traits("service"), json!({"spent": 7, "seen": ["shoes"]}));
+    assert_eq!(traits("news"), json!({"read": 1}));
+    assert_eq!(history.kept().len(), 1);
 }

@@ -6,6 +6,7 @@ mod backfill;
 mod python;
 mod queries;
 mod sql;
+mod stream;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,12 @@ pub(crate) struct Arguments {
     /// Events in the lake that an audience is answered of for everybody.
     #[arg(long, default_value_t = 100_000_000)]
     backfill_events: u64,
+    /// Profiles of the spine's load.
+    #[arg(long, default_value_t = 1_000_000)]
+    profiles: u64,
+    /// Seconds of the spine's load.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
     /// Where lakes and programs for comparison are kept from run to run.
     #[arg(long, default_value = "target/audience")]
     work: PathBuf,
@@ -40,7 +47,8 @@ pub(crate) struct Arguments {
 type Measure = fn(&Arguments, &mut Figures) -> Result<()>;
 
 /// The parts, in the order in which they are measured.
-const PARTS: &[(&str, Measure)] = &[("sql", sql::measure), ("backfill", backfill::measure)];
+const PARTS: &[(&str, Measure)] =
+    &[("sql", sql::measure), ("backfill", backfill::measure), ("stream", stream::measure)];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(part) = arguments.parts.iter().find(|part| PARTS.iter().all(|(name, _)| name != part)) {
