@@ -202,15 +202,27 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) fn owners(&self) -> Result<Vec<FragmentId>, LakeError> {
-        let texts = self.texts("fragment_id")?;
-        let parse = |at| texts.value(at).parse().map_err(|()| self.corrupt("fragment_id"));
-        (0..texts.len()).map(parse).collect()
+        self.parsed("fragment_id", |text| text.parse().ok())
     }
 
     pub(crate) fn purposes(&self) -> Result<Vec<PurposeSet>, LakeError> {
-        let texts = self.texts("purposes")?;
-        let parse = |at| serde_json::from_str(texts.value(at)).map_err(|_| self.corrupt("purposes"));
-        (0..texts.len()).map(parse).collect()
+        self.parsed("purposes", |text| serde_json::from_str(text).ok())
+    }
+
+    /// Each text read; one that repeats the one before is not read again.
+    fn parsed<T: Copy>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, LakeError> {
+        let texts = self.texts(name)?;
+        let mut last: Option<(&str, T)> = None;
+        let mut parse = |at| {
+            let text = texts.value(at);
+            if let Some((_, value)) = last.filter(|(known, _)| *known == text) {
+                return Ok(value);
+            }
+            let value = read(text).ok_or_else(|| self.corrupt(name))?;
+            last = Some((text, value));
+            Ok(value)
+        };
+        (0..texts.len()).map(&mut parse).collect()
     }
 
     /// The event's JSON, of each row.

@@ -3,7 +3,6 @@
 //! Invariant: what leaves [`Gate::pass`] is all that the engine ever sees: it comes before every filter, join and function.
 //! Only times are compared before, to leave whole files unread.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -21,12 +20,11 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPu
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use tessera_model::FragmentId;
 use tessera_store::LakeError;
 
 use super::error::QueryFailure;
 use super::mask::Masks;
-use super::people::{People, Sights, Witness};
+use super::people::{Known, People, Sights, Witness};
 use crate::action::DataFile;
 use crate::columns::{Columns, FIELDS, From, STORED, from_micros, time_type};
 use crate::delta::Reading;
@@ -60,7 +58,11 @@ impl Gate {
     fn needed(&self, wanted: &SchemaRef) -> SchemaRef {
         let is_wanted = |name: &str| wanted.column_with_name(name).is_some();
         let wants_json = JSON.iter().any(|name| is_wanted(name)) && !self.masks.is_open();
-        let always = ["fragment_id", "purposes", "timestamp", "received_at"];
+        // A day is made of the time of arrival.
+        let always: &[&str] = match is_wanted("day") {
+            true => &["fragment_id", "purposes", "timestamp", "received_at"],
+            false => &["fragment_id", "purposes", "timestamp"],
+        };
         let fields = STORED.fields().iter().filter(|field| {
             let name = field.name().as_str();
             let is_shown = is_wanted(name) && !self.masks.hides(name);
@@ -79,22 +81,28 @@ impl Gate {
         let columns = Columns::of(batch, file);
         let (owners, purposes, at) = (columns.owners()?, columns.purposes()?, columns.times("timestamp")?);
         let sights = self.sights.of(self.people.as_ref(), &owners)?;
-        let permitted: Vec<Option<FragmentId>> = sights
+        let permitted: Vec<Option<&Known>> = sights
             .iter()
             .zip(purposes)
             .enumerate()
             .map(|(row, (sight, purposes))| {
-                let (profile, permit) = sight.as_deref()?;
-                permit.covers(purposes, from_micros(at.value(row))).then_some(*profile)
+                let known = sight.as_deref()?;
+                known.permit.covers(purposes, from_micros(at.value(row))).then_some(known)
             })
             .collect();
-        let mask: BooleanArray = permitted.iter().map(|profile| Some(profile.is_some())).collect();
-        let profiles: Vec<FragmentId> = permitted.into_iter().flatten().collect();
         let arrow = |error| corrupt(file, error);
-        let batch = filter_record_batch(batch, &mask).map_err(arrow)?;
-        let columns = self.shown(&batch, &profiles, (wanted, file))?;
-        if !profiles.is_empty() {
-            self.witness.note(profiles.iter().copied().collect::<BTreeSet<_>>(), self.fields(wanted));
+        let batch = match permitted.iter().all(Option::is_some) {
+            true => batch.clone(),
+            false => {
+                let mask: BooleanArray = permitted.iter().map(|known| Some(known.is_some())).collect();
+                filter_record_batch(batch, &mask).map_err(arrow)?
+            }
+        };
+        let people: Vec<&Known> = permitted.into_iter().flatten().collect();
+        let columns = self.shown(&batch, &people, (wanted, file))?;
+        if !people.is_empty() {
+            let new = people.iter().filter(|known| known.is_new()).map(|known| known.profile);
+            self.witness.note(new, self.fields(wanted));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)
@@ -104,7 +112,7 @@ impl Gate {
     fn shown(
         &self,
         batch: &RecordBatch,
-        profiles: &[FragmentId],
+        people: &[&Known],
         (wanted, file): (&SchemaRef, &std::path::Path),
     ) -> std::result::Result<Vec<ArrayRef>, QueryFailure> {
         let columns = Columns::of(batch, file);
@@ -117,7 +125,7 @@ impl Gate {
             let name = field.name().as_str();
             Ok(match name {
                 "profile_id" => {
-                    Arc::new(profiles.iter().map(|id| Some(id.to_string())).collect::<StringArray>())
+                    Arc::new(StringArray::from_iter_values(people.iter().map(|known| &known.text)))
                 }
                 "day" => {
                     let at = columns.times("received_at")?;
