@@ -17,7 +17,7 @@ use crate::{Basis, Cluster, Folded, Fragment, GroupView, Grouping, Recent};
 mod words;
 
 pub use words::{Alternative, Provenance};
-use words::{alternatives, provenance, traits};
+use words::{alternatives, provenance, traits, with_computed};
 
 /// Which parts a reader asked for, beyond the profile itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -390,22 +390,6 @@ pub fn disclose(subject: Subject<'_>, grant: &Grant, asked: Asked<'_>) -> Result
         profile.shown.fields.extend(profile.consents.keys().map(|purpose| format!("consents.{purpose}")));
         profile
     })
-}
-
-/// A computed trait hides a trait of its name, whether or not it has a value.
-fn with_computed(
-    mut traits: BTreeMap<String, Box<RawValue>>,
-    sight: &Sight<'_>,
-) -> BTreeMap<String, Box<RawValue>> {
-    for (name, (purpose, value)) in sight.asked.computed {
-        traits.remove(name);
-        if let Some(value) = value
-            && sight.shows(&format!("traits.{name}"), |permit| permit.purpose() == purpose)
-        {
-            traits.insert(name.clone(), value.clone());
-        }
-    }
-    traits
 }
 
 /// Whether a permitted purpose covers anything of the profile. Identifiers have no basis of their own: of somebody of whom

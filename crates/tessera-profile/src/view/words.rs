@@ -106,3 +106,19 @@ fn provenance_of(
         why: standing.to_string(),
     })
 }
+
+/// A computed trait hides a trait of its name, whether or not it has a value.
+pub(super) fn with_computed(
+    mut traits: BTreeMap<String, Box<RawValue>>,
+    sight: &Sight<'_>,
+) -> BTreeMap<String, Box<RawValue>> {
+    for (name, (purpose, value)) in sight.asked.computed {
+        traits.remove(name);
+        if let Some(value) = value
+            && sight.shows(&format!("traits.{name}"), |permit| permit.purpose() == purpose)
+        {
+            traits.insert(name.clone(), value.clone());
+        }
+    }
+    traits
+}
