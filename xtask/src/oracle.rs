@@ -1,5 +1,7 @@
 //! `cargo xtask oracle`: SQL, stream and oracle held against each other on random definitions and histories.
 
+use std::process::Command;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -17,8 +19,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    process::run(&mut command(arguments.cases, arguments.seed))
+}
+
+/// The program that compares them.
+pub(crate) fn command(cases: u64, seed: u64) -> Command {
     let mut cargo = process::program("cargo");
     cargo.args(["run", "--quiet", "--package", "tessera-lake", "--example", "oracle", "--"]);
-    cargo.args([arguments.cases.to_string(), arguments.seed.to_string()]);
-    process::run(&mut cargo)
+    cargo.args([cases.to_string(), seed.to_string()]);
+    cargo
 }

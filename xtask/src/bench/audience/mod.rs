@@ -3,6 +3,7 @@
 //! A part is a file of this folder with a function `measure`, and a line of [`PARTS`].
 
 mod backfill;
+mod differential;
 mod python;
 mod queries;
 mod sql;
@@ -47,8 +48,12 @@ pub(crate) struct Arguments {
 type Measure = fn(&Arguments, &mut Figures) -> Result<()>;
 
 /// The parts, in the order in which they are measured.
-const PARTS: &[(&str, Measure)] =
-    &[("sql", sql::measure), ("backfill", backfill::measure), ("stream", stream::measure)];
+const PARTS: &[(&str, Measure)] = &[
+    ("sql", sql::measure),
+    ("backfill", backfill::measure),
+    ("stream", stream::measure),
+    ("differential", differential::measure),
+];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(part) = arguments.parts.iter().find(|part| PARTS.iter().all(|(name, _)| name != part)) {
