@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
-use tessera_model::{FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp};
+use tessera_model::{
+    AudienceId, AudienceName, Document, FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp,
+};
 use tessera_pipeline::{
-    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, sight_of,
+    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, memberships_of,
+    sight_of,
 };
 use tessera_policy::{Labels, Permit};
 use tessera_profile::{Reader, View};
@@ -24,6 +27,12 @@ pub(crate) trait People: Send + Sync + 'static {
 
     /// Some profiles of people, as far as they may be seen.
     fn page(&self, after: Option<&str>) -> Result<ProfilePage, PipelineError>;
+
+    /// The audiences of the purpose: nobody's membership in another is told.
+    fn audiences(&self) -> BTreeMap<AudienceId, AudienceName>;
+
+    /// As whose member a person was announced, and since when: of any purpose.
+    fn memberships(&self, profile: FragmentId) -> Result<BTreeMap<AudienceId, Timestamp>, PipelineError>;
 
     /// Some rejects.
     fn rejects(&self, after: Option<RejectId>) -> Result<Vec<(RejectId, RejectRow)>, PipelineError>;
@@ -70,6 +79,22 @@ impl<S: Store> People for Live<S> {
         query.seen_by(reader).list(self.store.as_ref(), after, PAGE, |profile| {
             profile.identifiers.iter().all(|identifier| identifier.namespace != NamespaceRules::ACCOUNT)
         })
+    }
+
+    fn audiences(&self) -> BTreeMap<AudienceId, AudienceName> {
+        let mut audiences = BTreeMap::new();
+        for document in self.rules.workspace.documents() {
+            if let Document::Audience(one) = document
+                && one.purpose == self.purpose
+            {
+                audiences.insert(AudienceId::of(&one.name, &one.purpose), one.name.clone());
+            }
+        }
+        audiences
+    }
+
+    fn memberships(&self, profile: FragmentId) -> Result<BTreeMap<AudienceId, Timestamp>, PipelineError> {
+        memberships_of(self.store.as_ref(), profile)
     }
 
     fn rejects(&self, after: Option<RejectId>) -> Result<Vec<(RejectId, RejectRow)>, PipelineError> {

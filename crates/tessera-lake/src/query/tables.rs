@@ -1,7 +1,8 @@
-//! The tables of people: `profiles`, `traits`, `identities`, `consents`; and `rejects`, without what was in them.
+//! The tables of people: `profiles`, `traits`, `identities`, `consents`, `audiences`; and `rejects`, without what was in them.
 //!
 //! Made from permitted profiles, page by page, while the query runs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use serde::Serialize;
 use serde_json::Value;
-use tessera_model::Timestamp;
+use tessera_model::{AudienceId, AudienceName, Timestamp};
 use tessera_pipeline::{RejectId, RejectRow};
 use tessera_profile::Profile;
 
@@ -36,6 +37,7 @@ pub(crate) enum Kind {
     Traits,
     Identities,
     Consents,
+    Audiences,
     Rejects,
 }
 
@@ -48,8 +50,8 @@ enum Cell {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Profiles, Self::Traits, Self::Identities, Self::Consents, Self::Rejects];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Profiles, Self::Traits, Self::Identities, Self::Consents, Self::Audiences, Self::Rejects];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -57,6 +59,7 @@ impl Kind {
             Self::Traits => "traits",
             Self::Identities => "identities",
             Self::Consents => "consents",
+            Self::Audiences => "audiences",
             Self::Rejects => "rejects",
         }
     }
@@ -89,6 +92,7 @@ impl Kind {
                 ("expression", Text),
                 ("source", Text),
             ],
+            Self::Audiences => &[("audience", Text), ("profile_id", Text), ("since", Time)],
             Self::Rejects => &[("id", Text), ("at", Time), ("source", Text), ("code", Text), ("call", Text)],
         }
     }
@@ -99,8 +103,12 @@ impl Kind {
             Self::Profiles | Self::Traits => path.starts_with("traits."),
             Self::Identities => path.starts_with("identifiers."),
             Self::Consents => path.starts_with("consents."),
-            Self::Rejects => false,
+            Self::Audiences | Self::Rejects => false,
         }
+    }
+
+    fn shown_of(self, profile: &Profile) -> Vec<String> {
+        profile.shown.fields.iter().filter(|path| self.shows(path)).cloned().collect()
     }
 
     fn schema(self) -> SchemaRef {
@@ -165,7 +173,7 @@ impl Kind {
                 });
                 rows.collect()
             }
-            Self::Rejects => Vec::new(),
+            Self::Audiences | Self::Rejects => Vec::new(),
         }
     }
 }
@@ -176,6 +184,17 @@ fn time(at: Timestamp) -> Value {
 
 fn as_word(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
+}
+
+/// A membership in `audience`, and the path of the field that says so.
+fn rows_of_memberships(
+    id: &str,
+    memberships: &[(AudienceName, Timestamp)],
+) -> (Vec<Vec<Value>>, Vec<String>) {
+    let row = |(audience, since): &(AudienceName, Timestamp)| {
+        (vec![audience.as_str().into(), id.into(), time(*since)], format!("audiences.{audience}"))
+    };
+    memberships.iter().map(row).unzip()
 }
 
 fn rows_of_reject(id: RejectId, row: &RejectRow) -> Vec<Value> {
@@ -281,16 +300,20 @@ impl fmt::Debug for Walk {
 impl Walk {
     fn profiles(&self, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
         let mut after: Option<String> = None;
+        let audiences = self.people.audiences();
         loop {
             let page =
                 self.people.page(after.as_deref()).map_err(|error| external(QueryFailure::State(error)))?;
             let mut rows = Vec::new();
             for profile in &page.profiles {
                 let profile = profile.get();
-                let own = self.kind.rows_of(profile);
+                let (own, shown) = if self.kind == Kind::Audiences {
+                    rows_of_memberships(&profile.id, &self.memberships(profile, &audiences)?)
+                } else {
+                    (self.kind.rows_of(profile), self.kind.shown_of(profile))
+                };
                 if !own.is_empty() {
-                    let shown = profile.shown.fields.iter().filter(|path| self.kind.shows(path));
-                    self.witness.note(profile.id.parse().ok(), shown.cloned());
+                    self.witness.note(profile.id.parse().ok(), shown);
                 }
                 rows.extend(own);
             }
@@ -302,6 +325,21 @@ impl Walk {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// As whose member the person was announced, of the audiences that the query may know.
+    fn memberships(
+        &self,
+        profile: &Profile,
+        audiences: &BTreeMap<AudienceId, AudienceName>,
+    ) -> Result<Vec<(AudienceName, Timestamp)>> {
+        let Ok(id) = profile.id.parse() else { return Ok(Vec::new()) };
+        let all = match audiences.is_empty() {
+            true => BTreeMap::new(),
+            false => self.people.memberships(id).map_err(|error| external(QueryFailure::State(error)))?,
+        };
+        let known = |(id, since)| Some((audiences.get(&id)?.clone(), since));
+        Ok(all.into_iter().filter_map(known).collect())
     }
 
     fn rejects(&self, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
@@ -337,7 +375,9 @@ impl PartitionStream for Walk {
             let give = |batch| out.blocking_send(Ok(batch)).is_ok();
             match walk.kind {
                 Kind::Rejects => walk.rejects(give),
-                Kind::Profiles | Kind::Traits | Kind::Identities | Kind::Consents => walk.profiles(give),
+                Kind::Profiles | Kind::Traits | Kind::Identities | Kind::Consents | Kind::Audiences => {
+                    walk.profiles(give)
+                }
             }
         });
         stream.build()

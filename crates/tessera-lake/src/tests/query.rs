@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tessera_model::{ConsentStatus, Label, LabelSet, PurposeName};
+use tessera_model::{AudienceId, AudienceName, ConsentStatus, Label, LabelSet, PurposeName};
+use tessera_pipeline::memberships_of;
 use tessera_policy::Labels;
 use tessera_store::Clock as _;
 
@@ -12,7 +13,7 @@ use super::world::World;
 use crate::{Answer, Asked, Engine, Format, QueryFailure, QueryLimits};
 
 /// Each stands once in what the people below said, in the place that its name tells.
-const CANARIES: [&str; 12] = [
+const CANARIES: [&str; 15] = [
     "xserviceada",
     "xnewsada",
     "xfreeada",
@@ -25,6 +26,9 @@ const CANARIES: [&str; 12] = [
     "xnewsbob",
     "xuserada",
     "xagentada",
+    "xaudienceservice",
+    "xaudiencenews",
+    "xaudiencecare",
 ];
 
 fn documents() -> Value {
@@ -38,6 +42,9 @@ fn documents() -> Value {
         {"kind": "Field", "name": "properties.health.*", "labels": ["special"]},
         {"kind": "Field", "name": "properties.plan", "labels": ["I2"]},
         {"kind": "Field", "name": "traits.email", "labels": ["I1"]},
+        {"kind": "Audience", "name": "xaudienceservice", "purpose": "service", "when": "performed \"Seen\""},
+        {"kind": "Audience", "name": "xaudiencenews", "purpose": "news", "when": "performed \"Seen\""},
+        {"kind": "Audience", "name": "xaudiencecare", "purpose": "care", "when": "performed \"Checked\""},
     ])
 }
 
@@ -146,17 +153,18 @@ fn readers() -> [(Reader, &'static [&'static str]); 6] {
                 "xserviceeve",
                 "xuserada",
                 "xagentada",
+                "xaudienceservice",
             ],
         ),
-        (reader("service", ANALYST), &["xplanada", "xtraitada"]),
+        (reader("service", ANALYST), &["xplanada", "xtraitada", "xaudienceservice"]),
         // Identifiers have no basis of their own: who is served is named.
-        (reader("news", OFFICER), &["xnewsada", "xuserada", "xemailada"]),
-        (reader("news", ANALYST), &[]),
+        (reader("news", OFFICER), &["xnewsada", "xuserada", "xemailada", "xaudiencenews"]),
+        (reader("news", ANALYST), &["xaudiencenews"]),
         (
             reader("care", OFFICER),
-            &["xhealthada", "xfreeada", "xplanada", "xuserada", "xagentada", "xemailada"],
+            &["xhealthada", "xfreeada", "xplanada", "xuserada", "xagentada", "xemailada", "xaudiencecare"],
         ),
-        (reader("care", ANALYST), &["xhealthada", "xplanada"]),
+        (reader("care", ANALYST), &["xhealthada", "xplanada", "xaudiencecare"]),
     ]
 }
 
@@ -164,7 +172,7 @@ fn told(answer: &str) -> BTreeSet<&'static str> {
     CANARIES.into_iter().filter(|canary| answer.contains(canary)).collect()
 }
 
-const TABLES: [(&str, &[&str]); 6] = [
+const TABLES: [(&str, &[&str]); 7] = [
     (
         "events",
         &[
@@ -182,6 +190,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("traits", &["name", "value"]),
     ("identities", &["namespace", "value"]),
     ("consents", &["purpose", "status", "source"]),
+    ("audiences", &["audience", "profile_id"]),
     ("rejects", &["id", "code"]),
 ];
 
@@ -219,7 +228,7 @@ const SHAPES: [&str; 30] = [
     "SELECT count(*), {c} FROM {t} GROUP BY GROUPING SETS (({c}), ()) HAVING count(*) > 0",
 ];
 
-const BY_HAND: [&str; 32] = [
+const BY_HAND: [&str; 34] = [
     "SELECT properties->>'word', properties->'health'->>'blood', properties->>'note', properties->>'plan' FROM events",
     "SELECT json_get(properties, 'word') FROM events",
     "SELECT json_get_str(properties, 'health', 'blood') FROM events",
@@ -235,6 +244,8 @@ const BY_HAND: [&str; 32] = [
     "SELECT * FROM events e, LATERAL (SELECT * FROM traits t WHERE t.profile_id = e.profile_id) AS x",
     "SELECT * FROM events WHERE timestamp > TIMESTAMP '2000-01-01T00:00:00Z'",
     "SELECT * FROM events WHERE timestamp < TIMESTAMP '2000-01-01T00:00:00Z'",
+    "SELECT a.audience, e.* FROM audiences a JOIN events e USING (profile_id)",
+    "SELECT * FROM profiles p LEFT JOIN audiences a ON a.profile_id = p.profile_id OR a.audience LIKE 'x%'",
     "SELECT events FROM events",
     "SELECT named_struct('a', properties, 'b', user_id) FROM events",
     "SELECT purposes FROM events",
@@ -393,6 +404,35 @@ fn queries_end_at_their_limits() {
         assert!(!small.csv(reader, sql).contains("panicked"), "{sql}");
     }
     assert_eq!(small.ask_as(reader, Format::Csv, series).unwrap_err().code(), "TES-Q005");
+}
+
+#[test]
+fn audiences_has_the_members_of_the_purposes_own_audiences_whom_it_may_see() {
+    let desk = Desk::new(QueryLimits::default());
+    let store = desk.world.store.as_ref();
+    for (purpose, who) in
+        [("service", &["xuserada", "eve"][..]), ("news", &["xuserada"]), ("care", &["xuserada"])]
+    {
+        let reader = Reader { purpose, sees_identifiers: OFFICER };
+        let name = format!("xaudience{purpose}");
+        let parsed = (AudienceName::parse(&name).unwrap(), PurposeName::parse(purpose).unwrap());
+        let id = AudienceId::of(&parsed.0, &parsed.1);
+        let mut rows: Vec<String> = who
+            .iter()
+            .map(|who| desk.world.id(&format!("user_id:{who}")))
+            .map(|member| {
+                let since = memberships_of(store, member).unwrap()[&id];
+                format!("{name},{member},{}", since.to_string().replace(".000Z", "Z"))
+            })
+            .collect();
+        rows.sort();
+        let answer = desk.csv(reader, "SELECT * FROM audiences ORDER BY profile_id");
+        assert_eq!(answer, format!("audience,profile_id,since\n{}\n", rows.join("\n")));
+    }
+    let reader = Reader { purpose: "news", sees_identifiers: ANALYST };
+    let seen = desk.ask_as(reader, Format::Csv, "SELECT count(*) FROM audiences").unwrap().seen;
+    assert_eq!(seen.fields.into_iter().collect::<Vec<_>>(), ["audiences.xaudiencenews"]);
+    assert_eq!(seen.profiles.len(), 1);
 }
 
 #[test]

@@ -29,7 +29,8 @@ const ROUTE: &str = "POST /api/v1/query";
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryOrder {
-    /// One SELECT, EXPLAIN, SHOW or DESCRIBE over `events`, `profiles`, `traits`, `identities`, `consents` and `rejects`.
+    /// One SELECT, EXPLAIN, SHOW or DESCRIBE over `events`, `profiles`, `traits`, `identities`, `consents`, `audiences` and
+    /// `rejects`.
     sql: String,
     /// What the answer is for: rows and fields that this purpose may not use are absent or null.
     purpose: String,

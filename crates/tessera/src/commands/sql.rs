@@ -18,8 +18,8 @@ use crate::output::{self, Failure};
 /// `tessera sql`.
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
-    /// One SELECT, EXPLAIN, SHOW or DESCRIBE over `events`, `profiles`, `traits`, `identities`, `consents`, `rejects`; `-`: read
-    /// from standard input.
+    /// One SELECT, EXPLAIN, SHOW or DESCRIBE over `events`, `profiles`, `traits`, `identities`, `consents`, `audiences`,
+    /// `rejects`; `-`: read from standard input.
     query: String,
     /// What the answer is for: what this purpose may not use is absent or null.
     #[arg(long)]
