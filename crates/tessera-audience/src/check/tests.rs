@@ -105,8 +105,34 @@ fn who_uses_what_is_told() {
         json!({
             "events": ["Order"], "any_event": true, "traits": ["born", "plan"], "computed_traits": ["score"],
             "account_traits": ["seats"], "audiences": ["b"], "purposes": ["marketing"], "channels": ["sms"],
+            "fields": ["traits.born", "traits.plan", "traits.score", "traits.seats"],
         })
     );
+}
+
+#[test]
+fn the_fields_that_a_definition_looks_at_are_told_as_labels_name_them() {
+    let check = |value: serde_json::Value, expected: &[&str]| {
+        let definitions = json!({ "traits": [{ "name": "t", "purpose": "p", "value": value }] });
+        let definitions: Definitions = serde_json::from_value(definitions).unwrap();
+        let uses = Uses::of_trait(&definitions.traits[0], &definitions);
+        let fields: Vec<&str> = uses.fields.iter().map(String::as_str).collect();
+        assert_eq!(fields, expected, "{value}");
+    };
+    check("address.city".into(), &["traits.address.city"]);
+    check(json!({ "trait": "preferences\\.frequency" }), &["traits.preferences.frequency"]);
+    check("whether (anniversary of born today)".into(), &["traits.born"]);
+    check("sum of total of Order".into(), &["properties.total"]);
+    check("last of context.page.path of page".into(), &["context.page.path"]);
+    check("last of properties.a of group".into(), &["properties.a"]);
+    check("last of plan of identify".into(), &["properties.plan", "traits.plan"]);
+    check("first of x of any event".into(), &["properties.x", "traits.x"]);
+    check(
+        "count of Order where (a = 1 and not (b.c exists or context.ip exists))".into(),
+        &["context.ip", "properties.a", "properties.b.c"],
+    );
+    check("whether (A then B where x = 1 without C where y = 1)".into(), &["properties.x", "properties.y"]);
+    check("count of Order".into(), &[]);
 }
 
 #[test]

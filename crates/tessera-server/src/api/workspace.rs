@@ -15,6 +15,7 @@ use tessera_pipeline::{Courier, Progress, sealed_apply};
 use tessera_store::{Log, Position, Store};
 use utoipa::ToSchema;
 
+use super::audiences::forbidden_fields;
 use super::{Params, describe, read_json};
 use crate::access::Viewer;
 use crate::error::{ApiError, ErrorAnswer};
@@ -201,7 +202,10 @@ pub(crate) fn check(rules: &Rules, workspace: Workspace) -> Result<Workspace, Ap
     let mut problems: Vec<Problem> = rules.destinations().filter_map(connector_problem).collect();
     problems.extend(tessera_policy::forbidden_mappings(&rules));
     problems.extend(rules.matchers().filter_map(tessera_pipeline::model_problem));
-    problems.extend(tessera_audience::definitions(&rules.workspace).err().into_iter().flatten());
+    problems.extend(match tessera_audience::definitions(&rules.workspace) {
+        Ok(definitions) => forbidden_fields(&rules, &definitions),
+        Err(problems) => problems,
+    });
     if problems.is_empty() { Ok(rules.workspace) } else { Err(ApiError::Workspace(problems)) }
 }
 

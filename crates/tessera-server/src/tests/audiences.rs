@@ -127,3 +127,67 @@ async fn why_somebody_is_a_member_is_told_from_what_the_purpose_permits() {
     let without = world.post("/api/v1/definitions/preview", &json!({"when": "plan = 1"})).await;
     assert_eq!(without.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_definition_that_looks_at_what_its_purpose_may_not_use_is_refused_whichever_document_comes_last() {
+    let world = world().await;
+    let care =
+        json!({"kind": "Purpose", "name": "care", "basis": "contract", "labels": ["special", "I1", "I2"]});
+    let special = json!({"kind": "Field", "name": "traits.health.*", "labels": ["special"]});
+    let of = |purpose: &str, name: &str, when: &str| json!({"kind": "Audience", "name": name, "purpose": purpose, "when": when});
+    let score =
+        json!({"kind": "ComputedTrait", "name": "score", "purpose": "care", "value": "health.points * 2"});
+    let no = |what: &str| {
+        Some(format!(
+            "TES-A025: looks at `{what}, which has label `special`; purpose `service` does not list label `special`"
+        ))
+    };
+    for (documents, refused) in [
+        (vec![special.clone(), of("service", "ill", "health.blood = 0")], no("traits.health.blood`")),
+        (vec![special.clone(), of("service", "ill", "health exists")], no("traits.health`")),
+        (
+            vec![special.clone(), of("service", "ill", "performed identify where health.blood = 0")],
+            no("traits.health.blood`"),
+        ),
+        (
+            vec![
+                special.clone(),
+                of("service", "ill", "performed identify where context.traits.health.a = 0"),
+            ],
+            no("context.traits.health.a`"),
+        ),
+        (vec![special.clone(), of("service", "ill", "healthy = 0")], None),
+        // By way of others.
+        (vec![special.clone(), care.clone(), score.clone(), of("care", "ill", "score > 2")], None),
+        (
+            vec![of("service", "served", "score > 2")],
+            no("traits.health.points` by way of computed trait `score`"),
+        ),
+        (
+            vec![of("service", "served", "not member of ill")],
+            no("traits.health.points` by way of computed trait `score`"),
+        ),
+        // A label that comes later, to what stands.
+        (vec![of("service", "rich", "sum of amount of \"Ordered\" > 5")], None),
+        (
+            vec![json!({"kind": "Field", "name": "properties.amount", "labels": ["special"]})],
+            no("properties.amount`"),
+        ),
+    ] {
+        let order = json!({ "documents": documents });
+        let check = world.post("/api/v1/definitions/check", &order).await;
+        let diff = world.post("/api/v1/workspace/diff", &order).await;
+        let put = world.put("/api/v1/workspace", &order).await;
+        for answer in [check, diff, put] {
+            let told = answer.json()["problems"][0]["what"].as_str().map(str::to_owned);
+            assert_eq!(told, refused, "{order}: {}", answer.text);
+            assert_eq!(answer.status == StatusCode::OK, refused.is_none(), "{}", answer.text);
+        }
+    }
+    for when in ["health.blood = 0", "not member of ill"] {
+        let preview = json!({"when": when, "purpose": "service"});
+        let refused = world.post("/api/v1/definitions/preview", &preview).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains("TES-A025"), "{}", refused.text);
+    }
+}

@@ -7,12 +7,13 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tessera_audience::{Cost, Definitions, Finding, Known, Uses};
-use tessera_model::{PurposeName, Rules};
+use tessera_model::{PurposeName, Rules, Timestamp, Workspace};
 use tessera_pipeline::{Query, load_seen};
 use tessera_profile::{Reader, View};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
+use super::forbidden_fields;
 use crate::access::Viewer;
 use crate::api::query::{Question, answered};
 use crate::api::read_json;
@@ -87,6 +88,7 @@ pub(crate) async fn check<L: Log, S: Store>(
     let rules = app.parts.rules.load_full();
     let workspace = draft(&rules, order.documents, false)?;
     let definitions = tessera_audience::definitions(&workspace).map_err(ApiError::Workspace)?;
+    refuse_forbidden(&rules, &workspace, &definitions)?;
     let mut checked = described(&definitions, &sent);
     let mut known = known_names(&app, &viewer, &rules).await?;
     let purposes = workspace.documents().filter(|one| one.kind() == "Purpose");
@@ -107,6 +109,13 @@ pub(crate) async fn check<L: Log, S: Store>(
     let hints = tessera_audience::check(&definitions, &known).into_iter();
     let hints = hints.filter(|one| sent.contains(&(one.kind.to_owned(), one.name.clone()))).collect();
     Ok(Json(Checked { hints, definitions: checked.into_iter().map(|(_, one)| one).collect() }))
+}
+
+/// Refuses definitions that look at what their purpose may not use by the labels and policies of this workspace.
+fn refuse_forbidden(rules: &Rules, workspace: &Workspace, definitions: &Definitions) -> Result<(), ApiError> {
+    let rules = rules.next(workspace.clone(), Timestamp::MAX).map_err(ApiError::Workspace)?;
+    let problems = forbidden_fields(&rules, definitions);
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::Workspace(problems)) }
 }
 
 /// The definitions that were sent, each with its purpose.

@@ -8,6 +8,7 @@ mod asked;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod export;
+mod fields;
 pub(crate) mod list;
 mod looking;
 pub(crate) mod members;
@@ -15,3 +16,5 @@ pub(crate) mod overlap;
 pub(crate) mod preview;
 mod seen;
 mod tally;
+
+pub(crate) use fields::forbidden_fields;

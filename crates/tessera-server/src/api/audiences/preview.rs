@@ -12,6 +12,7 @@ use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::asked::{in_force, named};
+use super::forbidden_fields;
 use super::looking::{Looking, PAGE_MAX};
 use super::tally::{Base, Counted, Estimate};
 use crate::access::Viewer;
@@ -101,7 +102,11 @@ impl PreviewOrder {
         all.audiences.push(audience.clone());
         let findings = tessera_audience::check(all, &tessera_audience::Known::default());
         match findings.into_iter().find(|finding| finding.is_error() && finding.name == name) {
-            None => Ok(audience),
+            None => {
+                let mut problems = forbidden_fields(rules, all);
+                problems.retain(|problem| problem.kind == "Audience" && problem.name == name);
+                if problems.is_empty() { Ok(audience) } else { Err(ApiError::Workspace(problems)) }
+            }
             Some(wrong) => Err(ApiError::rights(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 wrong.code.unwrap_or("TES-A021"),

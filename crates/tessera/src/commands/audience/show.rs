@@ -43,6 +43,7 @@ fn uses(of: &Value) {
         ("audiences", "audiences"),
         ("consents", "purposes"),
         ("channels", "channels"),
+        ("fields", "fields"),
     ] {
         field(name, &names(&uses, member));
     }
