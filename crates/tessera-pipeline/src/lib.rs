@@ -42,6 +42,7 @@ mod prepare;
 mod quality;
 mod query;
 mod queued;
+mod refill;
 mod regroup;
 mod reject_row;
 mod replay;
@@ -97,6 +98,7 @@ pub use people::{SharedIdentifier, count_fields, fragments_of, is_account, profi
 pub use pipeline::{Pipeline, PipelineOptions, load_rules, sealed_apply};
 pub use quality::{UsageError, survey, usage_of};
 pub use query::{ProfilePage, Query, QueryError, Reading, read_events};
+pub use refill::Refill;
 pub use regroup::{DecisionEffect, Part, Regrouping, Sample};
 pub use reject_row::{RejectId, RejectRow, list_rejects, load_reject};
 pub use replay::{StateHash, replay_into, state_hash};

@@ -4,7 +4,7 @@
 //! A record keeps its place and length; the part that goes is overwritten, and the segment that holds it is written anew.
 //! The caller has written a snapshot at or behind `upto`: a replay from before would find less than there was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use tessera_model::{
     Call, Entrance, Erasing, Event, FragmentId, HashKey, ParseContext, PurposeId, PurposeSet, Record,
     RequestId, Rules, Timestamp, erase_events, find_values, is_erased, pad_operation, parse_body,
 };
-use tessera_policy::{Consents, covering, is_in_time};
+use tessera_policy::{ConsentRecord, Consents, covering, is_in_time};
 use tessera_profile::Row;
 use tessera_store::{LakeFate, LakeRewritten, LakeRow, Log, Position, Store};
 
@@ -112,6 +112,39 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
                 purposes => LakeFate::Replace(Box::new(LakeRow { purposes, ..row.clone() })),
             })
         })
+    }
+
+    /// The same of a lake that was filled from the log: besides, nobody who was erased is in it, and no purpose stays that the person
+    /// took back in the meantime, for sweeps that are not in the log had taken it out.
+    pub(crate) fn refilled_in_lake(&self, feed: &LakeFeed<L, S>) -> Result<LakeRewritten, PipelineError> {
+        feed.rewrite(&mut |row| {
+            if self.is_erased(row.owner)? {
+                return Ok(LakeFate::Remove);
+            }
+            let Some(event) = self.event_of(row) else { return Ok(LakeFate::Keep) };
+            let Some(covered) = self.covering(&event)? else { return Ok(LakeFate::Remove) };
+            let purposes = self.never_taken_back(row, row.purposes.and(covered))?;
+            Ok(match purposes {
+                same if same == row.purposes => LakeFate::Keep,
+                none if none.is_empty() => LakeFate::Remove,
+                purposes => LakeFate::Replace(Box::new(LakeRow { purposes, ..row.clone() })),
+            })
+        })
+    }
+
+    /// Those of `purposes` that covered a row's event at every word that its person has said since it came.
+    fn never_taken_back(&self, row: &LakeRow, purposes: PurposeSet) -> Result<PurposeSet, PipelineError> {
+        let Some((cluster, node)) = load_cluster(self.store, row.owner)? else { return Ok(purposes) };
+        let words: Vec<ConsentRecord> =
+            cluster.component(node).flat_map(|(_, fragment)| fragment.consents.iter()).collect();
+        let noes = words.iter().filter(|word| !word.status.is_valid() && word.last_at > row.received_at);
+        let mut left = purposes;
+        for at in noes.map(|word| word.last_at).collect::<BTreeSet<_>>() {
+            let mut then = Consents::default();
+            words.iter().filter(|word| word.last_at <= at).for_each(|word| then.add(word.clone()));
+            left = covering(&self.rules.purposes, left, [&then].into_iter(), at).0;
+        }
+        Ok(left)
     }
 
     /// The row without what is meant; `None`: nothing is, `Some(None)`: all of it is.

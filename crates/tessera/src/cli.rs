@@ -154,7 +154,7 @@ pub(crate) enum Command {
     Insight(crate::commands::insight::Insight),
     /// Replay the log into a fresh store and compare the state; verify the evidence. The server must not run.
     Verify,
-    /// Make a lost or corrupt store anew from the log. The server must not run.
+    /// Make a lost or corrupt store anew from the log, and fill a lake that was lost. The server must not run.
     Rebuild {
         /// Deliver everything again, where the old store can no longer say what was delivered.
         #[arg(long)]

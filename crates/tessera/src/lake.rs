@@ -1,11 +1,12 @@
 //! Wiring of the lake: its folder, the thread that fills it, and the engine that answers SQL over it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tessera_lake::{Answer, Asked, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits};
 use tessera_pipeline::LakeFeed;
 use tessera_server::{Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal};
@@ -22,8 +23,40 @@ const MEDIA_TYPES: [&str; 5] = [
     Format::Parquet.media_type(),
 ];
 
+/// Stands beside a lake that was made when there was a log already, until `tessera rebuild` has filled it.
+fn mark(folder: &Path) -> PathBuf {
+    folder.join("lake").join("incomplete")
+}
+
+/// Whether the lake lacks what came before it was made.
+pub(crate) fn is_incomplete(folder: &Path) -> bool {
+    mark(folder).exists()
+}
+
+/// The lake has what the log has.
+pub(crate) fn is_filled(folder: &Path) -> anyhow::Result<()> {
+    let mark = mark(folder);
+    match is_incomplete(folder) {
+        true => std::fs::remove_file(&mark).with_context(|| format!("cannot remove `{}`", mark.display())),
+        false => Ok(()),
+    }
+}
+
+/// Removes a lake that is to be filled anew.
+pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
+    let lake = folder.join("lake");
+    std::fs::remove_dir_all(&lake).with_context(|| format!("cannot remove `{}`", lake.display()))
+}
+
 /// Opens the lake of a data folder, whose log ends at `end`.
 pub(crate) fn open(folder: &Path, clock: &dyn Clock, end: Position) -> anyhow::Result<Arc<DeltaLake>> {
+    if end > Position::START && !folder.join("lake").join("events").exists() {
+        // First, so that a crash cannot leave a lake that seems whole.
+        let mark = mark(folder);
+        std::fs::create_dir_all(folder.join("lake"))
+            .and_then(|()| std::fs::write(&mark, "tessera rebuild fills it\n"))
+            .with_context(|| format!("cannot write `{}`", mark.display()))?;
+    }
     let lake = DeltaLake::open(&folder.join("lake"), LakeOptions::default(), clock.now())?;
     lake.rewind(end, clock.now())?;
     Ok(Arc::new(lake))

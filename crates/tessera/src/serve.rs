@@ -161,6 +161,11 @@ fn caught_up(
     (log, store, clock): (&Arc<SegmentLog>, &Arc<EmbeddedStore>, &Arc<dyn Clock>),
     (matching, lake_from): (&Matching, Position),
 ) -> anyhow::Result<Pipeline<SegmentLog, EmbeddedStore>> {
+    if lake::is_incomplete(&data.path) {
+        tracing::warn!(
+            "the lake lacks what came before it was made: `tessera rebuild` fills it from the log"
+        );
+    }
     let window = i64::from(settings.pipeline.dedup_window_hours) * 3_600_000;
     let options = PipelineOptions {
         dedup_window_millis: window,

@@ -52,6 +52,9 @@ proptest! {
         world.feed.flush().unwrap();
         prop_assert_eq!(messages(&world), wanted.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(world.feed.flush().unwrap(), 0);
+        let before = rows(&world.lake);
+        world.refill();
+        prop_assert_eq!(rows(&world.lake), before, "a lake that was lost is filled with the same rows");
     }
 }
 
@@ -85,6 +88,9 @@ fn who_is_erased_is_in_no_file_of_the_lake() {
         assert!(!holds(world.lake.table(), text), "{text}");
     }
     assert!(holds(world.lake.table(), "\"kept\":\"word\""));
+    let before = rows(&world.lake);
+    assert_eq!(world.refill(), 2);
+    assert_eq!(rows(&world.lake), before);
 }
 
 #[test]
@@ -110,4 +116,7 @@ fn what_no_purpose_covers_any_more_leaves_the_lake_and_a_later_yes_does_not_brin
     world.say("u1", ConsentStatus::Given);
     let served = rows(&world.lake).iter().map(|row| row.purposes.iter().count()).collect::<Vec<_>>();
     assert_eq!(served, [1, 1], "the yes that was taken back serves no event any more");
+    let before = rows(&world.lake);
+    world.refill();
+    assert_eq!(rows(&world.lake), before, "nor does a lake that was lost and is filled anew");
 }

@@ -9,7 +9,7 @@ use tessera_model::{
     ConsentOrder, ConsentStatus, Entrance, Expression, FragmentId, HashKey, Operation, PurposeName, Record,
     RequestId, SourceName, Timestamp,
 };
-use tessera_pipeline::{Eraser, LakeFeed, Pipeline, PipelineOptions};
+use tessera_pipeline::{Eraser, LakeFeed, Pipeline, PipelineOptions, Refill};
 use tessera_store::{Clock, Lake as _, Log as _, ManualClock, MemoryLog, MemoryStore, Position};
 
 use crate::{DeltaLake, LakeOptions};
@@ -64,6 +64,22 @@ impl World {
         self.pipeline = pipeline(&self.log, &self.store, &self.clock, &self.lake);
         self.feed = feed(&self.log, &self.store, &self.clock, &self.lake, &self.pipeline);
         self.pipeline.catch_up().unwrap();
+    }
+
+    /// The lake is lost, and filled anew from the log. Returns how many events it has.
+    pub(crate) fn refill(&mut self) -> u64 {
+        std::fs::remove_dir_all(self.folder.path().join("lake")).unwrap();
+        self.lake = Arc::new(open(self.folder.path()));
+        self.feed = feed(&self.log, &self.store, &self.clock, &self.lake, &self.pipeline);
+        let refill = Refill {
+            log: Arc::clone(&self.log),
+            lake: Arc::clone(&self.lake) as _,
+            key: key(),
+            clock: self.clock.clone(),
+        };
+        let past = Arc::new(MemoryStore::new());
+        refill.replay(&past, self.end(), PipelineOptions::default(), |_| {}).unwrap();
+        refill.settle(&self.store).unwrap()
     }
 
     pub(crate) fn operate(&mut self, operation: Operation) {

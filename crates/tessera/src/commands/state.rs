@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use tessera_model::Document;
 use tessera_pipeline::{
-    Pipeline, PipelineOptions, load_rules, newest_snapshot, oldest_snapshot, read_snapshot, replay_into,
-    state_hash,
+    Pipeline, PipelineError, PipelineOptions, Refill, load_rules, newest_snapshot, oldest_snapshot,
+    read_snapshot, replay_into, state_hash,
 };
-use tessera_store::{Clock, Log as _, Position, Store as _, SystemClock};
+use tessera_store::{Clock, Lake as _, Log as _, Position, Store as _, SystemClock};
 use tessera_store_embedded::{EmbeddedStore, SegmentLog};
 
 use super::evidence::verify_folder;
@@ -93,17 +93,20 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
     let log = Arc::new(data.open_log(&settings)?);
     let folder = fresh_folder(&data.path.join("rebuild"))?;
     let fresh = Arc::new(open_store(&folder, &settings)?);
-    match newest_snapshot(&data.snapshots()) {
+    let start = match newest_snapshot(&data.snapshots()) {
         Some((_, file)) => read_snapshot(fresh.as_ref(), &file)?,
         None => from_the_start(&log)?,
     };
     let upto = log.bounds().end;
     let options = PipelineOptions {
         dedup_window_millis: i64::from(settings.pipeline.dedup_window_hours) * 3_600_000,
-        lake_from: Some(lake::position(&data.path, clock.as_ref(), log.bounds().end)?),
         ..PipelineOptions::default()
     };
-    replay(&data, &log, &fresh, &clock, upto, options)?;
+    let filled = Filling { data: &data, settings: &settings, log: &log, clock: &clock }.all(
+        (&fresh, start),
+        (&folder, upto),
+        options,
+    )?;
     if !repeat_deliveries {
         keep_cursors(&data, &settings, fresh.as_ref(), upto)?;
     }
@@ -119,6 +122,10 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
     }
     std::fs::rename(&new, &current).context("cannot move the new store in")?;
     remove(&folder)?;
+    if let Some(events) = filled {
+        lake::is_filled(&data.path)?;
+        output::line(format_args!("the lake was filled anew: it has {} events", output::count(events)));
+    }
     output::line(format_args!(
         "rebuilt: {} rows up to log position {}, state {hash}",
         output::count(rows),
@@ -128,6 +135,60 @@ pub(crate) fn rebuild(global: &Global, repeat_deliveries: bool) -> anyhow::Resul
         output::line(format_args!("the old store is in {}: remove it when all is well", old.display()));
     }
     Ok(())
+}
+
+/// The replay of a rebuild, and of a lake that was lost.
+struct Filling<'a> {
+    data: &'a DataDir,
+    settings: &'a Settings,
+    log: &'a Arc<SegmentLog>,
+    clock: &'a Arc<dyn Clock>,
+}
+
+impl Filling<'_> {
+    /// Replays into `fresh`, which stands at `start`. Returns how many events the lake has, if it was filled.
+    fn all(
+        &self,
+        (fresh, start): (&Arc<EmbeddedStore>, Position),
+        (folder, upto): (&Path, Position),
+        options: PipelineOptions,
+    ) -> anyhow::Result<Option<u64>> {
+        let open = || lake::open(&self.data.path, self.clock.as_ref(), upto);
+        let mut lake = open()?;
+        if !lake::is_incomplete(&self.data.path) {
+            let options = PipelineOptions { lake_from: Some(lake.position()), ..options };
+            replay(self.data, self.log, fresh, self.clock, upto, options)?;
+            return Ok(None);
+        }
+        let is_whole = self.log.bounds().start == Position::START;
+        if is_whole {
+            drop(lake);
+            lake::remove(&self.data.path)?;
+            lake = open()?;
+        } else {
+            output::note(format!(
+                "the log no longer reaches back to its beginning: what came before its position {} and is in the lake no more stays lost",
+                start.0
+            ));
+        }
+        let refill = Refill {
+            log: Arc::clone(self.log),
+            lake: Arc::clone(&lake) as _,
+            key: self.data.key.clone(),
+            clock: Arc::clone(self.clock),
+        };
+        if is_whole && start > Position::START {
+            let past = fresh_folder(&folder.join("past"))?;
+            let store = Arc::new(open_store(&past, self.settings)?);
+            with_bar("filling the lake", (Position::START, start), |progress| {
+                refill.replay(&store, start, options.clone(), progress)
+            })?;
+            drop(store);
+            remove(&past)?;
+        }
+        with_bar("replaying", (start, upto), |progress| refill.replay(fresh, upto, options, progress))?;
+        Ok(Some(refill.settle(fresh)?))
+    }
 }
 
 /// What was delivered must not be delivered again. Where the old store can no longer say, everything up to now
@@ -165,15 +226,21 @@ fn replay(
     upto: Position,
     options: PipelineOptions,
 ) -> anyhow::Result<()> {
-    let from = store.position().0;
-    let bar = ProgressBar::new(upto.0.saturating_sub(from));
-    let style = ProgressStyle::with_template(
-        "replaying {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-    )?;
-    bar.set_style(style);
-    replay_into(log, store, &data.key, clock, upto, options, |position| {
-        bar.set_position(position.0.saturating_sub(from))
-    })?;
+    with_bar("replaying", (store.position(), upto), |progress| {
+        replay_into(log, store, &data.key, clock, upto, options, progress)
+    })
+}
+
+/// Does something that goes through the log, and shows how far it is.
+fn with_bar(
+    what: &str,
+    (from, upto): (Position, Position),
+    work: impl FnOnce(&dyn Fn(Position)) -> Result<(), PipelineError>,
+) -> anyhow::Result<()> {
+    let bar = ProgressBar::new(upto.0.saturating_sub(from.0));
+    let template = format!("{what} {{bar:40}} {{bytes}} of {{total_bytes}}, {{bytes_per_sec}}, {{eta}} left");
+    bar.set_style(ProgressStyle::with_template(&template)?);
+    work(&|position| bar.set_position(position.0.saturating_sub(from.0)))?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -13,6 +13,7 @@ mod doors_list;
 mod durability;
 mod evidence;
 mod guide;
+mod lake;
 mod mail_servers;
 mod matching;
 mod privacy;
