@@ -15,6 +15,7 @@ use serde_json::Value;
 use tessera_model::{FragmentId, PurposeSet, SourceName, Timestamp};
 use tessera_store::{LakeError, LakeRow};
 
+use crate::coded::Codes;
 use crate::wire::{Pieces, join, split};
 
 /// Where a column's text stands in the event.
@@ -191,6 +192,10 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn texts(&self, name: &str) -> Result<&'a StringArray, LakeError> {
         self.find(name)
+    }
+
+    pub(crate) fn codes(&self, name: &str) -> Result<Codes<'a>, LakeError> {
+        Codes::of(self.batch, name).ok_or_else(|| self.corrupt(name))
     }
 
     pub(crate) fn times(&self, name: &str) -> Result<&'a TimestampMicrosecondArray, LakeError> {

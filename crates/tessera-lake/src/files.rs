@@ -1,17 +1,18 @@
 //! Parquet files: written whole, read by columns.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::compute::{max, min};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use datafusion::parquet::arrow::{ArrowWriter, ProjectionMask};
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -22,7 +23,6 @@ use tessera_model::Timestamp;
 use tessera_store::LakeError;
 
 use crate::action::DataFile;
-use crate::batch::{Bounds, is_wanted};
 use crate::columns::{STORED, from_micros};
 use crate::table::{corrupt, io};
 
@@ -116,17 +116,15 @@ impl Writing {
     }
 }
 
-/// Which rows of a file are needed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    /// Names of events, or of the calls that are no tracks; `None`: all.
-    pub(crate) names: Option<BTreeSet<String>>,
-    /// When they count.
-    pub(crate) bounds: Option<Bounds>,
+/// Which rows of a file are needed: compared before other columns are read at all.
+pub(crate) struct Filter {
+    /// What is compared.
+    pub(crate) columns: Vec<&'static str>,
+    /// Whether a group of rows may hold any, by its statistics.
+    pub(crate) may_hold: Box<dyn Fn(&RowGroupMetaData) -> bool>,
+    /// Which rows of a batch of these columns are.
+    pub(crate) passes: Box<dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>,
 }
-
-/// Compared before other columns are read.
-const COMPARED: [&str; 4] = ["type", "event", "timestamp", "received_at"];
 
 /// Reads some columns of a file, in batches.
 pub(crate) struct Batches {
@@ -136,7 +134,7 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// The columns of `schema`; those that the file was written without are null.
+    /// The columns of `schema`, in its types; those that the file was written without are null.
     pub(crate) fn open(table: &Path, name: &str, schema: SchemaRef) -> Result<Self, LakeError> {
         Self::begin(table, name, schema, None)
     }
@@ -146,16 +144,15 @@ impl Batches {
         table: &Path,
         name: &str,
         schema: SchemaRef,
-        rows: Wanted,
+        rows: Filter,
     ) -> Result<Self, LakeError> {
         Self::begin(table, name, schema, Some(rows))
     }
 
-    fn begin(table: &Path, name: &str, schema: SchemaRef, rows: Option<Wanted>) -> Result<Self, LakeError> {
+    fn begin(table: &Path, name: &str, schema: SchemaRef, rows: Option<Filter>) -> Result<Self, LakeError> {
         let path = table.join(name);
         let file = File::open(&path).map_err(io("read", &path))?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| corrupt(&path, error))?;
+        let builder = open(file, &schema).map_err(|error| corrupt(&path, error))?;
         let there: Vec<usize> = builder
             .schema()
             .fields()
@@ -168,9 +165,11 @@ impl Batches {
         let builder = match rows {
             None => builder,
             Some(rows) => {
-                let compared = ProjectionMask::columns(builder.parquet_schema(), COMPARED);
-                let groups = groups_of(&builder, &rows);
-                let filter = ArrowPredicateFn::new(compared, move |batch| is_wanted(&batch, &rows));
+                let compared = ProjectionMask::columns(builder.parquet_schema(), rows.columns.iter().copied());
+                let groups = builder.metadata().row_groups().iter().enumerate();
+                let groups = groups.filter(|(_, group)| (rows.may_hold)(group)).map(|(number, _)| number);
+                let groups = groups.collect();
+                let filter = ArrowPredicateFn::new(compared, move |batch| (rows.passes)(&batch));
                 builder.with_row_groups(groups).with_row_filter(RowFilter::new(vec![Box::new(filter)]))
             }
         };
@@ -200,20 +199,29 @@ impl Batches {
     }
 }
 
-/// The groups of rows that may hold what is wanted, by the times in their statistics.
-fn groups_of(builder: &ParquetRecordBatchReaderBuilder<File>, rows: &Wanted) -> Vec<usize> {
-    let groups = builder.metadata().row_groups().iter().enumerate();
-    let may_hold = |group: &RowGroupMetaData| {
-        let Some(bounds) = rows.bounds else { return true };
-        let column = group.columns().iter().find(|column| column.column_path().string() == "timestamp");
-        match column.and_then(|column| column.statistics()) {
-            Some(Statistics::Int64(times)) => {
-                times.max_opt().is_none_or(|latest| latest.div_euclid(1000) >= bounds.first)
-            }
-            _ => true,
-        }
+/// A reader that gives the columns that `schema` has in the types of `schema`.
+fn open(
+    file: File,
+    schema: &Schema,
+) -> Result<ParquetRecordBatchReaderBuilder<File>, datafusion::parquet::errors::ParquetError> {
+    let known = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let wanted = |field: &Arc<Field>| match schema.field_with_name(field.name()) {
+        Ok(wanted) => Arc::new(field.as_ref().clone().with_data_type(wanted.data_type().clone())),
+        Err(_) => Arc::clone(field),
     };
-    groups.filter(|(_, group)| may_hold(group)).map(|(number, _)| number).collect()
+    let fields: Vec<_> = known.schema().fields().iter().map(wanted).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    let known = ArrowReaderMetadata::try_new(Arc::clone(known.metadata()), options)?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, known))
+}
+
+/// The earliest and the latest time of a group of rows, by its statistics.
+pub(crate) fn times_of(group: &RowGroupMetaData) -> Option<(i64, i64)> {
+    let column = group.columns().iter().find(|column| column.column_path().string() == "timestamp")?;
+    match column.statistics()? {
+        Statistics::Int64(times) => Some((*times.min_opt()?, *times.max_opt()?)),
+        _ => None,
+    }
 }
 
 impl Iterator for Batches {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use datafusion::arrow::array::{Array as _, Int64Array, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use tessera_audience::{
     Compiled, DefinitionName, Definitions, EventView, FeatureId, FragmentState, Uses, definitions,
 };
@@ -22,9 +22,10 @@ use tessera_pipeline::{LakeFeed, PipelineError, load_catalogue, profile_of};
 use tessera_store::{LakeError, Log, Store};
 
 use crate::DeltaLake;
-use crate::batch::Bounds;
+use crate::batch::{Bounds, Reads};
+use crate::coded::{Codes, coded};
 use crate::columns::{Columns, STORED, from_micros};
-use crate::files::{Batches, Wanted};
+use crate::files::Batches;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Parts of a filling: the first byte of a fragment's id says which.
@@ -84,7 +85,7 @@ struct Plan {
     compiled: Compiled,
     since: u64,
     features: BTreeSet<FeatureId>,
-    wanted: Wanted,
+    wanted: Reads,
 }
 
 impl<L: Log, S: Store> Filler<L, S> {
@@ -148,7 +149,7 @@ impl<L: Log, S: Store> Filler<L, S> {
         let back = features.iter().filter_map(|id| compiled.reaches_back_to(*id, now));
         let first = back.min().map_or(i64::MAX, |at| at.as_millis());
         let names = names(&compiled, &definitions, features);
-        let wanted = Wanted { names, bounds: Some(Bounds { first, last: i64::MAX }) };
+        let wanted = Reads { names, bounds: Some(Bounds { first, last: i64::MAX }) };
         Ok(Plan { compiled, since, features: features.clone(), wanted })
     }
 
@@ -171,13 +172,18 @@ impl<L: Log, S: Store> Filler<L, S> {
             "context",
         ];
         let fields = STORED.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
-        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        // What is compared is read as it is compared; the rest as it is used.
+        let typed = |field: &Arc<Field>| match field.name().as_str() {
+            "type" | "event" => coded(field),
+            _ => Arc::clone(field),
+        };
+        let schema = Arc::new(Schema::new(fields.map(typed).collect::<Vec<_>>()));
         let bounds = plan.wanted.bounds.unwrap_or(Bounds { first: i64::MIN, last: i64::MAX });
         let files = reading.version.files.values();
         for file in
             files.filter(|file| file.positions.0 < plan.since && file.times.1.as_millis() >= bounds.first)
         {
-            let rows = plan.wanted.clone();
+            let rows = plan.wanted.filter();
             let batches = Batches::open_some(self.lake.table(), &file.path, Arc::clone(&schema), rows)
                 .map_err(PipelineError::from)?;
             let path = batches.path().to_owned();
@@ -234,8 +240,8 @@ struct Rows<'a> {
     positions: &'a Int64Array,
     sources: &'a StringArray,
     messages: &'a StringArray,
-    calls: &'a StringArray,
-    names: &'a StringArray,
+    calls: Codes<'a>,
+    names: Codes<'a>,
     times: [&'a TimestampMicrosecondArray; 2],
     /// Properties, traits and context.
     json: [&'a StringArray; 3],
@@ -249,8 +255,8 @@ impl<'a> Rows<'a> {
             positions: columns.positions()?,
             sources: columns.texts("source")?,
             messages: columns.texts("message_id")?,
-            calls: columns.texts("type")?,
-            names: columns.texts("event")?,
+            calls: columns.codes("type")?,
+            names: columns.codes("event")?,
             times: [columns.times("timestamp")?, columns.times("received_at")?],
             json: [columns.texts("properties")?, columns.texts("traits")?, columns.texts("context")?],
         })
@@ -272,7 +278,7 @@ impl<'a> Rows<'a> {
         let Ok(source) = SourceName::parse(self.sources.value(row)) else { return false };
         let Ok(message) = MessageId::parse(self.messages.value(row)) else { return false };
         let message = MessageKey::from(&message);
-        let call = self.calls.value(row);
+        let Some(call) = self.calls.text(row) else { return false };
         let [at, received_at] = self.times.map(|times| from_micros(times.value(row)));
         let [properties, traits, context] =
             self.json.map(|column| if column.is_null(row) { "null" } else { column.value(row) });
@@ -281,7 +287,7 @@ impl<'a> Rows<'a> {
             true => format!(r#"{{"traits":{traits},"context":{context}}}"#),
             false => format!(r#"{{"properties":{properties},"context":{context}}}"#),
         };
-        let name = if call == "track" && !self.names.is_null(row) { self.names.value(row) } else { call };
+        let name = self.names.text(row).filter(|_| call == "track").unwrap_or(call);
         let event = EventView { name, in_traits, at, received_at, message: &message, json: &json };
         let known = into.len();
         into.entry((*owner, source, *purposes)).or_default().apply(compiled, &event);

@@ -6,6 +6,7 @@
 
 mod action;
 mod batch;
+mod coded;
 mod columns;
 mod delta;
 mod files;

@@ -185,7 +185,7 @@ impl<S: Store> Ground for Lakeside<S> {
         let events = Happened {
             folder: self.lake.table().to_owned(),
             reading: Arc::clone(&self.reading),
-            sieve: Arc::new(Sieve { people, masks, numbers: Arc::clone(&self.numbers) }),
+            sieve: Arc::new(Sieve::new(people, masks, Arc::clone(&self.numbers))),
             reads: reads.clone(),
         };
         context.deregister_table("events").map_err(QueryFailure::of)?;

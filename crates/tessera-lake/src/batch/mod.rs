@@ -27,11 +27,10 @@ use tessera_audience::{DefinitionName, Definitions, Scalar};
 use tessera_model::{PurposeName, Timestamp};
 
 pub use crowd::Crowd;
-use events::Reads;
+pub(crate) use events::Reads;
 pub use live::Everybody;
 pub(crate) use live::Lakeside;
 pub use recompute::Recomputed;
-pub(crate) use scan::is_wanted;
 use sql::{Needs, Written};
 pub(crate) use window::Bounds;
 

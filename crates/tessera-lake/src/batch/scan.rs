@@ -9,10 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::cast::{as_string_array, as_timestamp_microsecond_array};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
@@ -20,16 +24,17 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use parking_lot::Mutex;
-use tessera_model::{FragmentId, PurposeSet, Timestamp};
+use tessera_model::{FragmentId, Timestamp};
 use tessera_policy::Permit;
 
 use super::events::Reads;
 use crate::QueryFailure;
 use crate::action::DataFile;
-use crate::columns::{Columns, STORED, from_micros};
+use crate::coded::{Codes, coded, missing, rows};
+use crate::columns::{Columns, STORED};
 use crate::delta::Reading;
-use crate::files::{Batches, Wanted};
-use crate::query::{Masks, People, external};
+use crate::files::{Batches, Filter, times_of};
+use crate::query::{Known, Masks, Owners, People, Sights, external};
 
 /// Profiles and the numbers by which the batch calls them.
 #[derive(Debug, Default)]
@@ -57,9 +62,27 @@ impl Numbers {
 
 /// What decides on rows and fields for a purpose.
 pub(crate) struct Sieve {
-    pub(crate) people: Arc<dyn People>,
+    pub(crate) sights: Sights<Numbered>,
     pub(crate) masks: Masks,
-    pub(crate) numbers: Arc<Numbers>,
+}
+
+/// Somebody whose events the purpose may use.
+pub(crate) struct Numbered {
+    number: i64,
+    permit: Permit,
+}
+
+impl Known for Numbered {
+    fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+impl Sieve {
+    pub(crate) fn new(people: Arc<dyn People>, masks: Masks, numbers: Arc<Numbers>) -> Self {
+        let keep = move |profile, permit| Numbered { number: numbers.of(profile), permit };
+        Self { sights: Sights::new(people, keep), masks }
+    }
 }
 
 /// The table.
@@ -161,9 +184,6 @@ impl std::fmt::Debug for Share {
     }
 }
 
-/// The owners that a share has met: their profile's number and the permit. `None`: nothing permits it.
-type Met = HashMap<FragmentId, Option<(i64, Permit)>>;
-
 const JSON: [&str; 3] = ["properties", "traits", "context"];
 
 impl Share {
@@ -184,18 +204,18 @@ impl Share {
                 }
             }
         });
-        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+        Arc::new(Schema::new(fields.map(coded).collect::<Vec<_>>()))
     }
 
     fn read(&self, out: &dyn Fn(RecordBatch) -> bool) -> std::result::Result<(), QueryFailure> {
         let needed = self.needed();
-        let mut met = Met::new();
+        let mut owners = Owners::default();
         for file in &self.files {
-            let rows = Wanted { names: self.reads.names.clone(), bounds: self.reads.bounds };
-            let batches = Batches::open_some(&self.folder, &file.path, Arc::clone(&needed), rows)?;
+            let batches =
+                Batches::open_some(&self.folder, &file.path, Arc::clone(&needed), self.reads.filter())?;
             let path = batches.path().to_owned();
             for batch in batches {
-                let passed = self.pass(&batch?, &path, &mut met)?;
+                let passed = self.pass(&batch?, &path, &mut owners)?;
                 // Nobody listens any more: the query is over.
                 if passed.num_rows() > 0 && !out(passed) {
                     return Ok(());
@@ -210,39 +230,20 @@ impl Share {
         &self,
         batch: &RecordBatch,
         path: &std::path::Path,
-        met: &mut Met,
+        owners: &mut Owners<Numbered>,
     ) -> std::result::Result<RecordBatch, QueryFailure> {
-        let columns = Columns::of(batch, path);
-        let (owners, purposes, at) =
-            (columns.owners()?, columns.texts("purposes")?, columns.times("timestamp")?);
-        let mut served: Option<(&str, PurposeSet)> = None;
-        let (mut kept, mut people) = (Vec::new(), Vec::new());
-        for (row, owner) in owners.iter().enumerate() {
-            let text = purposes.value(row);
-            let set = match served {
-                Some((known, set)) if known == text => set,
-                _ => serde_json::from_str(text).map_err(|_| columns.corrupt("purposes"))?,
-            };
-            served = Some((text, set));
-            if !met.contains_key(owner) {
-                let sight = self.sieve.people.sight(*owner).map_err(QueryFailure::State)?;
-                met.insert(*owner, sight.map(|(profile, permit)| (self.sieve.numbers.of(profile), permit)));
-            }
-            if let Some(Some((number, permit))) = met.get(owner)
-                && permit.covers(set, from_micros(at.value(row)))
-            {
-                kept.push(row);
-                people.push(*number);
-            }
-        }
-        self.shown(batch, path, &kept, people)
+        let permitted = owners.permitted(&self.sieve.sights, batch, path)?;
+        let kept = permitted.into_iter().enumerate();
+        let kept = kept.filter_map(|(row, known)| Some((row, known?.number)));
+        let (kept, people) = kept.unzip();
+        self.shown(batch, path, kept, people)
     }
 
     fn shown(
         &self,
         batch: &RecordBatch,
         path: &std::path::Path,
-        kept: &[usize],
+        kept: Vec<usize>,
         people: Vec<i64>,
     ) -> std::result::Result<RecordBatch, QueryFailure> {
         let columns = Columns::of(batch, path);
@@ -255,45 +256,50 @@ impl Share {
             }
             false => None,
         };
-        let (calls, names) = (columns.texts("type")?, columns.texts("event")?);
+        let (calls, names) = (columns.codes("type")?, columns.codes("event")?);
         let (at, received_at) = (columns.times("timestamp")?, columns.times("received_at")?);
-        let text =
-            |column: &StringArray, row: usize| (!column.is_null(row)).then(|| column.value(row).to_owned());
-        let json = |name: &'static str, place: usize, row: usize| -> Option<String> {
-            match &parts {
-                Some(parts) => parts.get(place)?.get(name).cloned().flatten(),
-                None => text(as_string_array(batch.column_by_name(name)?).ok()?, row),
-            }
-        };
         let rows = || kept.iter().copied().enumerate();
-        let column = |name: &str| -> ArrayRef {
-            match name {
+        // Where the text of a row stands: the first column or the second, by its call.
+        let either = |first: &str, second: &str, is_second: &dyn Fn(&str) -> bool| -> Result<ArrayRef> {
+            let places: Vec<(usize, usize)> = rows()
+                .map(|(place, row)| {
+                    let stands = if parts.is_some() { place } else { row };
+                    (usize::from(is_second(calls.text(row).unwrap_or_default())), stands)
+                })
+                .collect();
+            let column = |name: &str| -> Result<ArrayRef> {
+                let of = |parts: &crate::query::Parts| parts.get(name).cloned().flatten();
+                match &parts {
+                    Some(parts) => Ok(Arc::new(parts.iter().map(of).collect::<StringArray>())),
+                    None => batch.column_by_name(name).map(Arc::clone).ok_or_else(|| missing(name).into()),
+                }
+            };
+            Ok(interleave(&[column(first)?.as_ref(), column(second)?.as_ref()], &places)?)
+        };
+        let column = |name: &str| -> Result<ArrayRef> {
+            Ok(match name {
                 "person" => Arc::new(Int64Array::from(people.clone())),
                 "at" => {
                     let counts_at = |(_, row)| at.value(row).min(received_at.value(row)).div_euclid(1000);
                     Arc::new(rows().map(counts_at).collect::<Int64Array>())
                 }
                 "name" => {
-                    let name = |(_, row)| match calls.value(row) {
-                        "track" if masks.hides("event") => None,
-                        "track" => text(names, row),
-                        call => Some(call.to_owned()),
+                    let name = |(_, row)| match calls.text(row) {
+                        Some("track") if masks.hides("event") => None,
+                        Some("track") => names.text(row),
+                        call => call,
                     };
                     Arc::new(rows().map(name).collect::<StringArray>())
                 }
                 "properties" => {
-                    let part = |(place, row): (usize, usize)| {
-                        let in_traits = matches!(calls.value(row), "identify" | "group");
-                        json(if in_traits { "traits" } else { "properties" }, place, row)
-                    };
-                    Arc::new(rows().map(part).collect::<StringArray>())
+                    either("properties", "traits", &|call| matches!(call, "identify" | "group"))?
                 }
-                _ => {
-                    Arc::new(rows().map(|(place, row)| json("context", place, row)).collect::<StringArray>())
-                }
-            }
+                _ => either("context", "context", &|_| false)?,
+            })
         };
-        let all = self.wanted.fields().iter().map(|field| column(field.name())).collect();
+        let all: Result<Vec<ArrayRef>> =
+            self.wanted.fields().iter().map(|field| column(field.name())).collect();
+        let all = all.map_err(|_| columns.corrupt("events"))?;
         let options = RecordBatchOptions::new().with_row_count(Some(kept.len()));
         RecordBatch::try_new_with_options(Arc::clone(&self.wanted), all, &options)
             .map_err(|_| QueryFailure::Lake(columns.corrupt("events")))
@@ -315,33 +321,46 @@ impl PartitionStream for Share {
     }
 }
 
-/// Whether rows that were read so far may be needed: compared before the other columns of a file are read at all.
-pub(crate) fn is_wanted(
-    batch: &RecordBatch,
-    wanted: &Wanted,
-) -> std::result::Result<datafusion::arrow::array::BooleanArray, datafusion::arrow::error::ArrowError> {
-    let failed = |error: datafusion::error::DataFusionError| {
-        datafusion::arrow::error::ArrowError::ExternalError(Box::new(error))
-    };
-    let column = |name: &str| {
-        batch
-            .column_by_name(name)
-            .ok_or_else(|| datafusion::arrow::error::ArrowError::SchemaError(format!("column `{name}`")))
-    };
-    let (calls, names) = (as_string_array(column("type")?).map_err(failed)?, column("event")?);
-    let names = as_string_array(names).map_err(failed)?;
-    let at = as_timestamp_microsecond_array(column("timestamp")?).map_err(failed)?;
-    let received_at = as_timestamp_microsecond_array(column("received_at")?).map_err(failed)?;
-    let is_wanted = |row: usize| {
-        let counts_at = at.value(row).min(received_at.value(row)).div_euclid(1000);
-        if wanted.bounds.is_some_and(|bounds| counts_at < bounds.first || counts_at > bounds.last) {
-            return false;
+impl Reads {
+    /// The rows that may be needed.
+    pub(crate) fn filter(&self) -> Filter {
+        let (reads, bounds) = (self.clone(), self.bounds);
+        let mut columns = vec!["timestamp", "received_at"];
+        if reads.names.is_some() {
+            columns.extend(["type", "event"]);
         }
-        let Some(wanted) = &wanted.names else { return true };
-        match calls.value(row) {
-            "track" => !names.is_null(row) && wanted.contains(names.value(row)),
-            call => wanted.contains(call),
+        // An event counts when it happened, or when it arrived if that is earlier.
+        let first = bounds.map_or(i64::MIN, |bounds| bounds.first);
+        Filter {
+            columns,
+            may_hold: Box::new(move |group| {
+                times_of(group).is_none_or(|(_, last)| last.div_euclid(1000) >= first)
+            }),
+            passes: Box::new(move |batch| Ok(rows(reads.passing(batch)?))),
         }
-    };
-    Ok((0..batch.num_rows()).map(|row| Some(is_wanted(row))).collect())
+    }
+
+    fn passing(&self, batch: &RecordBatch) -> std::result::Result<BooleanBuffer, ArrowError> {
+        let times = |name: &str| -> std::result::Result<&TimestampMicrosecondArray, ArrowError> {
+            let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
+            column.ok_or_else(|| missing(name))
+        };
+        let (at, received_at) = (times("timestamp")?, times("received_at")?);
+        let in_bounds: BooleanBuffer = match self.bounds {
+            None => BooleanBuffer::new_set(batch.num_rows()),
+            Some(bounds) => {
+                let (first, last) = (bounds.first.saturating_mul(1000), bounds.last.saturating_mul(1000));
+                let last = last.saturating_add(999);
+                let pairs = at.values().iter().zip(received_at.values());
+                pairs.map(|(at, received_at)| (first..=last).contains(at.min(received_at))).collect()
+            }
+        };
+        let Some(names) = &self.names else { return Ok(in_bounds) };
+        let codes = |name: &str| Codes::of(batch, name).ok_or_else(|| missing(name));
+        let (calls, events) = (codes("type")?, codes("event")?);
+        let is_track = calls.are(|call| call == "track");
+        let named = &is_track & &events.are(|event| names.contains(event));
+        let called = &calls.are(|call| names.contains(call)) & &!&is_track;
+        Ok(&in_bounds & &(&named | &called))
+    }
 }

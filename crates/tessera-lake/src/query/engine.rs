@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -22,11 +24,12 @@ use tessera_store::{LakeError, Store};
 use tokio::runtime::Runtime;
 
 use super::error::QueryFailure;
-use super::events::{Events, Gate};
+use super::events::{Events, Gate, Person};
 use super::funnel::funnel;
 use super::mask::Masks;
 use super::output::{Format, Output};
-use super::people::{Live, People, Seen, Sights, Witness};
+use super::owners::Sights;
+use super::people::{Live, People, Seen, Witness};
 use super::tables::{Kind, PeopleTable};
 use crate::DeltaLake;
 use crate::batch::{Everybody, Lakeside};
@@ -231,8 +234,7 @@ impl Engine {
         let reading = Arc::new(self.lake.read().await);
         let context = self.context();
         let gate = Gate {
-            people: Arc::clone(&people),
-            sights: Sights::default(),
+            sights: Sights::new(Arc::clone(&people), Person::new),
             masks,
             witness: Arc::clone(&witness),
         };
@@ -319,21 +321,22 @@ fn writes(plan: &LogicalPlan) -> bool {
     )
 }
 
-/// JSON values of several types are told as texts: no format has a column of several types.
+/// JSON values of several types are told as texts: no format has a column of several types. Nor does every reader of
+/// Arrow know the form in which the engine passes texts on.
 fn in_plain_types(frame: DataFrame) -> Result<DataFrame, QueryFailure> {
     let schema = frame.schema().clone();
-    let is_mixed = |kind: &datafusion::arrow::datatypes::DataType| {
-        matches!(kind, datafusion::arrow::datatypes::DataType::Union(_, _))
-    };
-    if !schema.fields().iter().any(|field| is_mixed(field.data_type())) {
+    let is_plain = |kind: &DataType| !matches!(kind, DataType::Union(_, _) | DataType::Utf8View);
+    if schema.fields().iter().all(|field| is_plain(field.data_type())) {
         return Ok(frame);
     }
     let columns = schema.iter().map(|(table, field)| {
-        let column = Expr::Column(datafusion::common::Column::new(table.cloned(), field.name()));
-        match is_mixed(field.data_type()) {
-            true => json_union_to_text_udf().call(vec![column]).alias(field.name()),
-            false => column,
-        }
+        let column = Expr::Column(Column::new(table.cloned(), field.name()));
+        let text = match field.data_type() {
+            DataType::Union(_, _) => json_union_to_text_udf().call(vec![column]),
+            DataType::Utf8View => column,
+            _ => return column,
+        };
+        cast(text, DataType::Utf8).alias(field.name())
     });
     frame.select(columns.collect::<Vec<_>>()).map_err(QueryFailure::of)
 }

@@ -1,32 +1,37 @@
 //! The table `events`: rows and fields that the purpose permits, decided while files are read.
 //!
 //! Invariant: what leaves [`Gate::pass`] is all that the engine ever sees: it comes before every filter, join and function.
-//! Only times are compared before, to leave whole files unread.
+//! Only the comparisons of [`Compared`] come before, to leave unread what they would leave out anyway.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+    ArrayRef, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, StringViewArray, new_null_array,
 };
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use tessera_model::{FragmentId, Timestamp};
+use tessera_policy::Permit;
 use tessera_store::LakeError;
 
+use super::compared::{Compared, filter};
 use super::error::QueryFailure;
 use super::mask::Masks;
-use super::people::{Known, People, Sights, Witness};
+use super::owners::{Known, Owners, Sights};
+use super::people::Witness;
 use crate::action::DataFile;
-use crate::columns::{Columns, FIELDS, From, STORED, from_micros, time_type};
+use crate::coded::coded;
+use crate::columns::{Columns, FIELDS, From, STORED, time_type};
 use crate::delta::Reading;
 use crate::files::Batches;
 
@@ -34,7 +39,7 @@ const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The columns as a query names them.
 pub(crate) static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let text = |name: &str| Field::new(name, DataType::Utf8View, true);
     let mut fields =
         vec![text("profile_id"), text("fragment_id"), text("message_id"), text("type"), text("source")];
     fields.extend(["timestamp", "received_at"].map(|name| Field::new(name, time_type(), true)));
@@ -43,10 +48,35 @@ pub(crate) static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(fields))
 });
 
+/// Somebody whose events the query may use.
+pub(crate) struct Person {
+    profile: FragmentId,
+    /// The same, as a column shows it.
+    text: Box<str>,
+    permit: Permit,
+    is_noted: AtomicBool,
+}
+
+impl Person {
+    pub(crate) fn new(profile: FragmentId, permit: Permit) -> Self {
+        Self { profile, text: profile.to_string().into(), permit, is_noted: AtomicBool::new(false) }
+    }
+
+    /// Whether this is the first time that somebody asks: a profile is noted once.
+    fn is_new(&self) -> bool {
+        !self.is_noted.load(Ordering::Relaxed) && !self.is_noted.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Known for Person {
+    fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
 /// What decides on rows and fields.
 pub(crate) struct Gate {
-    pub(crate) people: Arc<dyn People>,
-    pub(crate) sights: Sights,
+    pub(crate) sights: Sights<Person>,
     pub(crate) masks: Masks,
     pub(crate) witness: Arc<Witness>,
 }
@@ -54,8 +84,8 @@ pub(crate) struct Gate {
 const JSON: [&str; 3] = ["properties", "traits", "context"];
 
 impl Gate {
-    /// The columns of the files that `wanted` need.
-    fn needed(&self, wanted: &SchemaRef) -> SchemaRef {
+    /// The columns of the files that `wanted` and the comparisons need.
+    fn needed(&self, wanted: &SchemaRef, compared: &[Compared]) -> SchemaRef {
         let is_wanted = |name: &str| wanted.column_with_name(name).is_some();
         let wants_json = JSON.iter().any(|name| is_wanted(name)) && !self.masks.is_open();
         // A day is made of the time of arrival.
@@ -66,30 +96,36 @@ impl Gate {
         let fields = STORED.fields().iter().filter(|field| {
             let name = field.name().as_str();
             let is_shown = is_wanted(name) && !self.masks.hides(name);
-            always.contains(&name) || is_shown || (wants_json && (JSON.contains(&name) || name == "rest"))
+            always.contains(&name)
+                || is_shown
+                || compared.iter().any(|one| one.column() == name)
+                || (wants_json && (JSON.contains(&name) || name == "rest"))
         });
-        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+        let typed = |field: &Arc<Field>| match field.data_type() {
+            // What is masked is made anew, of whole texts.
+            DataType::Utf8 if wants_json && (JSON.contains(&field.name().as_str()) || field.name() == "rest") => {
+                Arc::clone(field)
+            }
+            DataType::Utf8 => {
+                let field = coded(field);
+                match field.data_type() {
+                    DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+                    _ => field,
+                }
+            }
+            _ => Arc::clone(field),
+        };
+        Arc::new(Schema::new(fields.map(typed).collect::<Vec<_>>()))
     }
 
     /// The rows that the purpose may use, with what the reader sees of them.
     fn pass(
         &self,
         batch: &RecordBatch,
-        wanted: &SchemaRef,
-        file: &std::path::Path,
+        owners: &mut Owners<Person>,
+        (wanted, file): (&SchemaRef, &std::path::Path),
     ) -> std::result::Result<RecordBatch, QueryFailure> {
-        let columns = Columns::of(batch, file);
-        let (owners, purposes, at) = (columns.owners()?, columns.purposes()?, columns.times("timestamp")?);
-        let sights = self.sights.of(self.people.as_ref(), &owners)?;
-        let permitted: Vec<Option<&Known>> = sights
-            .iter()
-            .zip(purposes)
-            .enumerate()
-            .map(|(row, (sight, purposes))| {
-                let known = sight.as_deref()?;
-                known.permit.covers(purposes, from_micros(at.value(row))).then_some(known)
-            })
-            .collect();
+        let permitted = owners.permitted(&self.sights, batch, file)?;
         let arrow = |error| corrupt(file, error);
         let batch = match permitted.iter().all(Option::is_some) {
             true => batch.clone(),
@@ -98,7 +134,7 @@ impl Gate {
                 filter_record_batch(batch, &mask).map_err(arrow)?
             }
         };
-        let people: Vec<&Known> = permitted.into_iter().flatten().collect();
+        let people: Vec<&Person> = permitted.into_iter().flatten().collect();
         let columns = self.shown(&batch, &people, (wanted, file))?;
         if !people.is_empty() {
             let new = people.iter().filter(|known| known.is_new()).map(|known| known.profile);
@@ -112,7 +148,7 @@ impl Gate {
     fn shown(
         &self,
         batch: &RecordBatch,
-        people: &[&Known],
+        people: &[&Person],
         (wanted, file): (&SchemaRef, &std::path::Path),
     ) -> std::result::Result<Vec<ArrayRef>, QueryFailure> {
         let columns = Columns::of(batch, file);
@@ -125,7 +161,7 @@ impl Gate {
             let name = field.name().as_str();
             Ok(match name {
                 "profile_id" => {
-                    Arc::new(StringArray::from_iter_values(people.iter().map(|known| &known.text)))
+                    Arc::new(StringViewArray::from_iter_values(people.iter().map(|known| &known.text)))
                 }
                 "day" => {
                     let at = columns.times("received_at")?;
@@ -135,11 +171,12 @@ impl Gate {
                 _ if self.masks.hides(name) => new_null_array(field.data_type(), batch.num_rows()),
                 _ if JSON.contains(&name) && !self.masks.is_open() => {
                     let text = |parts: &super::mask::Parts| parts.get(name).cloned().flatten();
-                    Arc::new(parts.iter().map(text).collect::<StringArray>())
+                    Arc::new(parts.iter().map(text).collect::<StringViewArray>())
                 }
                 _ => {
                     let found = batch.column_by_name(name);
-                    found.map(Arc::clone).ok_or_else(|| corrupt(file, format!("column `{name}`")))?
+                    let found = found.ok_or_else(|| corrupt(file, format!("column `{name}`")))?;
+                    cast(found, field.data_type()).map_err(|error| corrupt(file, error))?
                 }
             })
         };
@@ -190,8 +227,8 @@ impl TableProvider for Events {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        // The engine compares again: a file is left out only if no row of it can pass.
-        let support = |filter: &&Expr| match bound(filter) {
+        // The engine compares again: what is left out are rows that cannot pass.
+        let support = |filter: &&Expr| match Compared::of(filter, &self.gate.masks) {
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -209,10 +246,11 @@ impl TableProvider for Events {
             Some(projection) => Arc::new(SHOWN.project(projection)?),
             None => Arc::clone(&SHOWN),
         };
-        let bounds: Vec<Bound> = filters.iter().filter_map(bound).collect();
+        let compared = filters.iter().filter_map(|filter| Compared::of(filter, &self.gate.masks));
+        let compared: Arc<[Compared]> = compared.collect();
         let files = self.reading.version.files.values();
-        let mut files: Vec<Arc<DataFile>> =
-            files.filter(|file| bounds.iter().all(|bound| bound.may_hold(file))).cloned().collect();
+        let may_hold = |file: &DataFile| compared.iter().all(|one| one.may_hold(micros_of(file)));
+        let mut files: Vec<Arc<DataFile>> = files.filter(|file| may_hold(file)).cloned().collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.rows));
         let shares = state.config().target_partitions().clamp(1, files.len().max(1));
         let mut split: Vec<Vec<Arc<DataFile>>> = vec![Vec::new(); shares];
@@ -226,6 +264,7 @@ impl TableProvider for Events {
                 folder: self.folder.clone(),
                 files,
                 wanted: Arc::clone(&wanted),
+                compared: Arc::clone(&compared),
                 gate: Arc::clone(&self.gate),
                 _reading: Arc::clone(&self.reading),
             }) as Arc<dyn PartitionStream>
@@ -236,42 +275,12 @@ impl TableProvider for Events {
     }
 }
 
-/// What a comparison with a constant says of the times of rows, in microseconds.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    is_lower: bool,
-    micros: i64,
-}
-
-impl Bound {
-    fn may_hold(self, file: &DataFile) -> bool {
-        match self.is_lower {
-            true => file.times.1.as_millis().saturating_mul(1000).saturating_add(999) >= self.micros,
-            false => file.times.0.as_millis().saturating_mul(1000) <= self.micros,
-        }
-    }
-}
-
-fn bound(filter: &Expr) -> Option<Bound> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
-    let (column, op, literal) = match (left.as_ref(), right.as_ref()) {
-        (Expr::Column(column), literal @ Expr::Literal(..)) => (column, *op, literal),
-        (literal @ Expr::Literal(..), Expr::Column(column)) => (column, op.swap()?, literal),
-        _ => return None,
-    };
-    let Expr::Literal(ScalarValue::TimestampMicrosecond(Some(micros), _), _) = literal else { return None };
-    let is_lower = matches!(op, Operator::Gt | Operator::GtEq);
-    if !is_lower && !matches!(op, Operator::Lt | Operator::LtEq) {
-        return None;
-    }
-    (column.name == "timestamp").then_some(Bound { is_lower, micros: *micros })
-}
-
 /// A part of the table's files.
 struct Share {
     folder: std::path::PathBuf,
     files: Vec<Arc<DataFile>>,
     wanted: SchemaRef,
+    compared: Arc<[Compared]>,
     gate: Arc<Gate>,
     /// Keeps the files where they are.
     _reading: Arc<Reading>,
@@ -292,13 +301,21 @@ impl PartitionStream for Share {
         let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.wanted), 2);
         let (folder, files) = (self.folder.clone(), self.files.clone());
         let (wanted, gate, out) = (Arc::clone(&self.wanted), Arc::clone(&self.gate), stream.tx());
+        let compared = Arc::clone(&self.compared);
         stream.spawn_blocking(move || {
-            let needed = gate.needed(&wanted);
+            let needed = gate.needed(&wanted, &compared);
+            let mut owners = Owners::default();
             for file in files {
-                let batches = Batches::open(&folder, &file.path, Arc::clone(&needed)).map_err(failed)?;
+                let needed = Arc::clone(&needed);
+                let batches = match compared.is_empty() {
+                    true => Batches::open(&folder, &file.path, needed),
+                    false => Batches::open_some(&folder, &file.path, needed, filter(&compared)),
+                };
+                let batches = batches.map_err(failed)?;
                 let path = batches.path().to_owned();
                 for batch in batches {
-                    let batch = gate.pass(&batch.map_err(failed)?, &wanted, &path).map_err(external)?;
+                    let batch = batch.map_err(failed)?;
+                    let batch = gate.pass(&batch, &mut owners, (&wanted, &path)).map_err(external)?;
                     // Nobody listens any more: the query is over.
                     if batch.num_rows() > 0 && out.blocking_send(Ok(batch)).is_err() {
                         return Ok(());
@@ -309,6 +326,11 @@ impl PartitionStream for Share {
         });
         stream.build()
     }
+}
+
+fn micros_of(file: &DataFile) -> (i64, i64) {
+    let micros = |at: Timestamp| at.as_millis().saturating_mul(1000);
+    (micros(file.times.0), micros(file.times.1).saturating_add(999))
 }
 
 fn failed(error: LakeError) -> DataFusionError {

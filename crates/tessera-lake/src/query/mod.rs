@@ -4,17 +4,20 @@
 //! the engine runs. So no join, alias, filter, plan, statistic or error can tell more. Invariant: nothing of the engine
 //! reads files, store or settings by itself.
 
+mod compared;
 mod engine;
 mod error;
 mod events;
 mod funnel;
 mod mask;
 mod output;
+mod owners;
 mod people;
 mod tables;
 
 pub(crate) use events::external;
-pub(crate) use mask::Masks;
+pub(crate) use mask::{Masks, Parts};
+pub(crate) use owners::{Known, Owners, Sights};
 pub(crate) use people::{Live, People};
 
 pub use engine::{Answer, Asked, AskedOfEverybody, Engine, QueryLimits, SQL_BYTES_MAX};

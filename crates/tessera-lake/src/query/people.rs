@@ -1,10 +1,9 @@
 //! What a query is let see of people: the only way from the store into the engine.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tessera_model::{
     AudienceId, AudienceName, Document, FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp,
@@ -138,59 +137,5 @@ impl Witness {
 
     pub(crate) fn take(&self) -> Seen {
         std::mem::take(&mut self.seen.lock())
-    }
-}
-
-/// Whose profile an owner's events are in, and the permit to use that person's data.
-pub(crate) struct Known {
-    pub(crate) profile: FragmentId,
-    /// The same, as a column shows it.
-    pub(crate) text: Box<str>,
-    pub(crate) permit: Permit,
-    is_noted: AtomicBool,
-}
-
-impl Known {
-    fn new((profile, permit): (FragmentId, Permit)) -> Self {
-        Self { profile, text: profile.to_string().into(), permit, is_noted: AtomicBool::new(false) }
-    }
-
-    /// Whether this is the first time that somebody asks: a profile is noted once.
-    pub(crate) fn is_new(&self) -> bool {
-        !self.is_noted.swap(true, Ordering::Relaxed)
-    }
-}
-
-/// What is known of an owner; `None`: nothing permits it.
-pub(crate) type Sight = Option<Arc<Known>>;
-
-/// What the owners of events are, asked once each.
-#[derive(Default)]
-pub(crate) struct Sights {
-    known: RwLock<HashMap<FragmentId, Sight>>,
-}
-
-impl Sights {
-    pub(crate) fn of(&self, people: &dyn People, owners: &[FragmentId]) -> Result<Vec<Sight>, PipelineError> {
-        let mut found: Vec<Option<Sight>> = {
-            let known = self.known.read();
-            owners.iter().map(|owner| known.get(owner).cloned()).collect()
-        };
-        let pairs = owners.iter().zip(&found);
-        let missing: BTreeSet<FragmentId> =
-            pairs.filter(|(_, sight)| sight.is_none()).map(|(owner, _)| *owner).collect();
-        if !missing.is_empty() {
-            let ask = |owner| Ok((owner, people.sight(owner)?.map(Known::new).map(Arc::new)));
-            let answers: Vec<(FragmentId, Sight)> =
-                missing.into_iter().map(ask).collect::<Result<_, PipelineError>>()?;
-            let mut known = self.known.write();
-            for (owner, sight) in answers {
-                known.entry(owner).or_insert(sight);
-            }
-            for (owner, sight) in owners.iter().zip(&mut found).filter(|(_, sight)| sight.is_none()) {
-                *sight = known.get(owner).cloned();
-            }
-        }
-        Ok(found.into_iter().map(Option::flatten).collect())
     }
 }
