@@ -7,6 +7,8 @@ use std::sync::Arc;
 use tessera_model::{SourceName, Timestamp};
 use tessera_policy::Permitted;
 
+use crate::Exit;
+
 /// What a destination gets: one event of one person.
 ///
 /// Personal data: `Debug` shows only the place and the ids that Tessera made, there is no `Display`.
@@ -192,6 +194,12 @@ pub trait Destination: Send {
     fn forget(&mut self, notice: &Forget) -> Outcome {
         let kind = notice.kind.as_str();
         Outcome::refused(format!("this kind of destination cannot be told to {kind}"))
+    }
+
+    /// Tells that somebody is a member of an audience no more of whom no event may be delivered: in the form of an event. Safe to
+    /// repeat.
+    fn leave(&mut self, _exit: &Exit) -> Outcome {
+        Outcome::refused("this kind of destination cannot be told who left an audience")
     }
 
     /// Passes on an alert of a tracking plan: JSON that names nobody. `key` is the same whenever the same is told.

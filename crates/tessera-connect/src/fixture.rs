@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tessera_model::{DestinationName, Document, Rules, SourceName, Timestamp, Workspace};
+use tessera_model::{
+    AudienceId, AudienceName, DestinationName, Document, PurposeName, Rules, SourceName, Timestamp, Workspace,
+};
 use tessera_policy::{Act, Permitted, decide};
 
-use crate::{Context, Delivery, Forget, ForgetKind, Names};
+use crate::{Context, Delivery, Exit, Forget, ForgetKind, Names};
 
 pub(crate) const NOW: &str = "2024-05-01T12:00:00Z";
 
@@ -40,6 +42,14 @@ pub(crate) fn notice(kind: ForgetKind) -> Forget {
         message_ids: BTreeSet::new(),
         names: Names::new(|event| event.to_lowercase().contains("\"ada@example.com\"")),
     }
+}
+
+/// That the person of [`delivery`] left the audience `readers`.
+pub(crate) fn exit(position: u64) -> Exit {
+    let (name, purpose) = (AudienceName::parse("readers").unwrap(), PurposeName::parse("news").unwrap());
+    let (id, at) = (AudienceId::of(&name, &purpose), Timestamp::parse(NOW).unwrap());
+    let profile = delivery(position).profile;
+    Exit::new((id, &name), profile, (format!("audience-{position}"), at), (position, 0)).unwrap()
 }
 
 /// The delivery at `position`, which arrived `position` seconds after some start.

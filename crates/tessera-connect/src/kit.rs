@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use tessera_policy::Permitted;
 
-use crate::{Delivery, Destination, Forget, Outcome};
+use crate::{Delivery, Destination, Exit, Forget, Outcome};
 
 /// How the receiver answers one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,6 +243,29 @@ pub fn check_http_forget(
     assert!(matches!(&keys[..], [Some(one), Some(two)] if one == two), "a repeat can be told by its key");
     drop(receiver);
     assert_eq!(tell(destination.forget(notice)).0, "retry", "nobody listens");
+    Ok(())
+}
+
+/// The cases for a destination that is told who left an audience, as [`check_http`] for deliveries.
+///
+/// # Errors
+/// The receiver could not be started.
+///
+/// # Panics
+/// The destination failed a case.
+pub fn check_http_leave(mut open: impl FnMut(&str) -> Box<dyn Destination>, exit: &Exit) -> io::Result<()> {
+    check_answers(&mut open, |destination| destination.leave(exit))?;
+    let receiver = Receiver::start([])?;
+    let mut destination = open(&receiver.url());
+    for _ in 0..2 {
+        assert_eq!(destination.leave(exit), Outcome::Delivered);
+    }
+    let keys: Vec<_> = receiver
+        .requests()
+        .iter()
+        .map(|request| request.header("idempotency-key").map(str::to_owned))
+        .collect();
+    assert!(matches!(&keys[..], [Some(one), Some(two)] if one == two), "a repeat can be told by its key");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Not the language: what `when` and `value` mean, and whether they can be used, `tessera-audience` says.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +30,18 @@ impl AudienceId {
         let mut id = [0; Self::BYTES];
         hasher.finalize_xof().fill(&mut id);
         Self(id)
+    }
+}
+
+impl FromStr for AudienceId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() != 2 * Self::BYTES || !text.is_ascii() {
+            return Err(());
+        }
+        let number = u64::from_str_radix(text, 16).map_err(|_| ())?;
+        Ok(Self(number.to_be_bytes()))
     }
 }
 

@@ -225,6 +225,7 @@ fn names(table: Table, value: &[u8], mentions: &Mentions<'_>) -> Result<bool, Pi
         | Table::Matcher
         | Table::Audience
         | Table::Timer
+        | Table::Told
         | Table::Lake => false,
     })
 }

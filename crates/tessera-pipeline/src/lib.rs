@@ -20,6 +20,7 @@ mod due;
 mod eraser;
 mod erasure;
 mod error;
+mod exits;
 mod groups;
 mod history;
 mod housekeeping;

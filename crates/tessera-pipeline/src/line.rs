@@ -19,7 +19,7 @@ use tessera_policy::{
 };
 use tessera_store::{Change, Changes, Clock, Key, Store, Table, Value};
 
-use crate::audience::is_exit;
+use crate::audience::{Membership, Telling};
 use crate::delivery::{Counters, ERASE, Told, decode, encode, rows};
 use crate::outbox::{OutboxRow, outbox_key, place_of};
 use crate::query::load_cluster;
@@ -36,6 +36,8 @@ struct Leaving {
     places: Vec<(u64, u32)>,
     deliveries: Vec<Permitted<Delivery>>,
     entries: Vec<Entry>,
+    /// What of these rows tells of members: whose they are, and the profile that is told.
+    members: Vec<(FragmentId, Membership, FragmentId)>,
     /// Somebody who left an audience, of whom the destination may be told nothing any more: it is told to use no more what
     /// it has.
     objection: Option<FragmentId>,
@@ -87,12 +89,14 @@ impl<S: Store> Line<S> {
         let cursor = self.store.cursor(&self.cursor_name())?.unwrap_or(0);
         let found = rows(self.store.as_ref(), Table::Outbox, name, None, self.destination.batch_max())?;
         let (mut done, mut waiting) = (Vec::new(), Vec::new());
+        let mut telling = Telling::new(self.store.as_ref(), name);
         for (key, stored) in found {
             let row = OutboxRow::decode(&stored)?;
             // A crash has brought back rows that were delivered before it. A notice stands at the place of its order,
             // which the queue may have passed before it was put there; to tell it again does no harm.
             let is_past = place_of(&key).is_some_and(|(position, _)| position < cursor);
             if is_past && row.call != ERASE {
+                self.note_past(&row, &mut telling)?;
                 done.push(Change { key, before: Some(stored), after: None });
             } else {
                 waiting.push(Waiting { key, stored, row });
@@ -102,6 +106,7 @@ impl<S: Store> Line<S> {
         let notice = waiting.iter().position(|one| one.row.call == ERASE);
         waiting.truncate(notice.map_or(waiting.len(), |at| at.max(1)));
         let count = done.len() + waiting.len();
+        done.extend(telling.into_rows());
         if !done.is_empty() {
             self.store.commit(Changes { rows: done, upto: None })?;
         }
@@ -132,8 +137,9 @@ impl<S: Store> Line<S> {
     fn send(&mut self, waiting: &[Waiting], is_replay: bool) -> Result<bool, PipelineError> {
         let mut attempt = 0;
         loop {
+            let mut members = Vec::new();
             let (outcome, sent) = match waiting {
-                [notice] if notice.row.call == ERASE => (self.forget(&notice.row)?, 1),
+                [notice] if notice.row.call == ERASE => (self.forget(notice)?, 1),
                 _ => {
                     let Some(leaving) = self.permit(waiting, is_replay, attempt)? else {
                         if !self.pause(BARRIER_PAUSE_MILLIS) {
@@ -143,11 +149,16 @@ impl<S: Store> Line<S> {
                     };
                     match (leaving.objection, waiting) {
                         (Some(_), [_, _, ..]) => return self.send_each(waiting, is_replay),
-                        (Some(profile), [one]) => (self.object(&one.row, profile)?, 1),
+                        (Some(profile), [one]) => {
+                            (self.depart(&one.row, profile, place_of(&one.key).unwrap_or_default())?, 1)
+                        }
                         (None, _) | (Some(_), []) => {
                             match self.deliver(waiting, is_replay, attempt, &leaving)? {
                                 None => continue,
-                                Some(outcome) => (outcome, leaving.deliveries.len()),
+                                Some(outcome) => {
+                                    members = leaving.members;
+                                    (outcome, leaving.deliveries.len())
+                                }
                             }
                         }
                     }
@@ -158,7 +169,7 @@ impl<S: Store> Line<S> {
                     self.counters.delivered.fetch_add(count(sent), Ordering::Relaxed);
                     self.counters.denied.fetch_add(count(waiting.len() - sent), Ordering::Relaxed);
                     *self.counters.trouble.lock() = None;
-                    self.remove(waiting)?;
+                    self.remove(waiting, &members)?;
                     return Ok(true);
                 }
                 Outcome::Refused { reason } if waiting.len() > 1 => {
@@ -195,7 +206,7 @@ impl<S: Store> Line<S> {
 
     /// Tells the destination to use no more what it has of somebody who left an audience because the purpose may not any
     /// more: no event about them may leave, and yet they must not stay a member there (GDPR Art. 7(3), 21(3)).
-    fn object(&mut self, row: &OutboxRow, profile: FragmentId) -> Result<Outcome, PipelineError> {
+    pub(crate) fn object(&mut self, row: &OutboxRow, profile: FragmentId) -> Result<Outcome, PipelineError> {
         let (rules, key) = (self.rules.load_full(), self.options.key.clone());
         let meant = vec![row.owner];
         let notice = Forget {
@@ -211,12 +222,17 @@ impl<S: Store> Line<S> {
         Ok(outcome)
     }
 
-    /// Tells the destination of an erasure, and records what it answered.
-    fn forget(&mut self, row: &OutboxRow) -> Result<Outcome, PipelineError> {
+    /// Tells the destination of an erasure, and records what it answered. Before, of the audiences that they leave by it.
+    fn forget(&mut self, waiting: &Waiting) -> Result<Outcome, PipelineError> {
+        let row = &waiting.row;
         let told: Told = serde_json::from_str(&row.json)
             .map_err(|e| PipelineError::Stored { what: "notice", why: e.to_string() })?;
         let (rules, key) = (self.rules.load_full(), self.options.key.clone());
         let people: Vec<FragmentId> = told.profiles.iter().filter_map(|id| id.parse().ok()).collect();
+        let (position, _) = place_of(&waiting.key).unwrap_or_default();
+        if let Some(again) = self.depart_all(&people, row, position)? {
+            return Ok(again);
+        }
         let meant = people.clone();
         let notice = Forget {
             request: told.request.clone(),
@@ -232,7 +248,7 @@ impl<S: Store> Line<S> {
         Ok(outcome)
     }
 
-    fn record_notice(
+    pub(crate) fn record_notice(
         &self,
         (request, subject, right): (&str, FragmentId, Right),
         outcome: &Outcome,
@@ -321,13 +337,15 @@ impl<S: Store> Line<S> {
             });
             if let Err(denial) = &permitted
                 && !matches!(denial, Denial::Region | Denial::Erased)
-                && is_exit(&one.row)
+                && Membership::told_by(&one.row).is_some_and(|membership| !membership.is_member)
             {
                 leaving.objection = Some(profile);
             }
             if let Ok(delivery) = permitted {
                 let fields = (screened.fields, screened.withheld);
                 let entry = self.evidence_of(&rules, &one.row, &delivery, profile, fields, attempt);
+                let membership = Membership::told_by(&one.row);
+                leaving.members.extend(membership.map(|told| (one.row.owner, told, profile)));
                 leaving.places.push((position, index));
                 leaving.entries.push(entry);
                 leaving.deliveries.push(delivery);
@@ -411,12 +429,19 @@ impl<S: Store> Line<S> {
         waiting.iter().all(|one| now.millis_since(one.row.received_at) > self.give_up_after_millis)
     }
 
-    /// Takes rows off their table and moves the cursor past them, durably.
-    fn remove(&self, waiting: &[Waiting]) -> Result<(), PipelineError> {
-        let rows = waiting
-            .iter()
-            .map(|one| Change { key: one.key, before: Some(one.stored.clone()), after: None })
-            .collect();
+    /// Takes rows off their table and moves the cursor past them, durably; `members` is what the destination was told of members.
+    fn remove(
+        &self,
+        waiting: &[Waiting],
+        members: &[(FragmentId, Membership, FragmentId)],
+    ) -> Result<(), PipelineError> {
+        let mut telling = Telling::new(self.store.as_ref(), &self.document.name);
+        for (owner, membership, profile) in members {
+            telling.tell(*owner, membership, *profile)?;
+        }
+        let done =
+            waiting.iter().map(|one| Change { key: one.key, before: Some(one.stored.clone()), after: None });
+        let rows = done.chain(telling.into_rows()).collect();
         self.store.commit(Changes { rows, upto: None })?;
         self.move_cursor(waiting)
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tessera_connect::{Delivery, Destination, Forget, Outcome};
+use tessera_connect::{Delivery, Destination, Exit, Forget, Outcome};
 use tessera_evidence::{Entry, Filter, Ledger, OutcomeStatus};
 use tessera_model::{
     DestinationName, Document, Entrance, FragmentId, HashKey, Operation, Record, RequestId, Rules,
-    SourceName, Timestamp,
+    SourceName, Timestamp, Workspace,
 };
 use tessera_policy::Permitted;
-use tessera_store::{Clock, Log, ManualClock, MemoryLog, MemoryStore, Store as _, Table};
+use tessera_store::{Change, Changes, Clock, Log, ManualClock, MemoryLog, MemoryStore, Store as _, Table};
 
 use crate::line::Line;
 use crate::{Barrier, CourierOptions, ErasureRow, Pipeline, PipelineOptions, tell_of_erasure};
@@ -26,6 +26,12 @@ struct Given {
     messages: Vec<String>,
     bodies: Vec<String>,
     forgotten: Vec<BTreeSet<String>>,
+    /// Who left an audience: the profile, and the event.
+    left: Vec<(String, String)>,
+    /// Notices in their order.
+    told: Vec<&'static str>,
+    /// Whether it refuses to be told who left.
+    refuses: bool,
 }
 
 struct Recorder(Arc<Mutex<Given>>);
@@ -45,7 +51,19 @@ impl Destination for Recorder {
     }
 
     fn forget(&mut self, notice: &Forget) -> Outcome {
-        self.0.lock().forgotten.push(notice.profiles.clone());
+        let mut given = self.0.lock();
+        given.forgotten.push(notice.profiles.clone());
+        given.told.push("forget");
+        Outcome::Delivered
+    }
+
+    fn leave(&mut self, exit: &Exit) -> Outcome {
+        let mut given = self.0.lock();
+        if given.refuses {
+            return Outcome::Refused { reason: "no".to_owned() };
+        }
+        given.left.push((exit.event().profile.clone(), exit.event().json.clone()));
+        given.told.push("left");
         Outcome::Delivered
     }
 }
@@ -178,8 +196,12 @@ fn request(body: &Value) -> Record {
 }
 
 fn consent(user: &str, status: &str, message: &str) -> Value {
+    said(user, status, message, 0)
+}
+
+fn said(user: &str, status: &str, message: &str, seconds_ago: i64) -> Value {
     json!({"type": "consent", "userId": user, "consents": {"news": status}, "messageId": message,
-           "timestamp": Timestamp::from_millis(NOON).to_string()})
+           "timestamp": Timestamp::from_millis(NOON - 1000 * seconds_ago).to_string()})
 }
 
 fn track(user: &str, message: &str) -> Value {
@@ -255,9 +277,8 @@ fn every_field_that_leaves_is_recorded_and_withheld_ones_are_not_sent() {
     );
 }
 
-#[test]
-fn who_leaves_an_audience_by_withdrawing_is_told_in_a_notice_and_not_in_an_event() {
-    let world = World::new();
+/// A destination that is told who reads; `ada` and `bob` entered, unless the line is yet to run.
+fn readers(world: &World) {
     let destination = json!({"kind": "Destination", "name": "letters", "type": "jsonl", "purpose": "news",
                              "events": ["Audience Entered", "Audience Exited"]});
     let mut documents = documents(&destination);
@@ -266,20 +287,130 @@ fn who_leaves_an_audience_by_withdrawing_is_told_in_a_notice_and_not_in_an_event
     documents.push(serde_json::from_value(audience).unwrap());
     let at = Timestamp::from_millis(NOON);
     world.append(&Record::Operation { at, operation: Operation::Apply { documents } });
-    world.send(&json!([consent("ada", "given", "c1"), track("ada", "m1")]));
-    world.send(&json!([consent("bob", "given", "c2"), track("bob", "m2")]));
+    world.send(&json!([said("ada", "given", "c1", 9), track("ada", "m1")]));
+    world.send(&json!([said("bob", "given", "c2", 9), track("bob", "m2")]));
+}
+
+fn run(world: &World) {
     let mut line = world.line(Arc::new(|| true));
     while line.outbox().unwrap() > 0 {}
+    assert_eq!(world.waiting(), 0);
+}
+
+fn fragment(user: &str) -> FragmentId {
+    let rules = Rules::new(1, Workspace::new([]).unwrap()).unwrap();
+    let identifier = rules.namespaces.parse_reference(&format!("user_id:{user}")).unwrap();
+    FragmentId::of(&HashKey::new([9; 32]), &identifier)
+}
+
+/// Orders and tells of an erasure of `user`, twice.
+fn erase(world: &World, user: &str) {
+    let position = world.log.bounds().end.0;
+    let at = Timestamp::from_millis(NOON);
+    let erasure = ErasureRow {
+        position,
+        request: "r1".to_owned(),
+        fragments: vec![fragment(user)],
+        spared: Vec::new(),
+        at,
+    };
+    let letters = [DestinationName::parse("letters").unwrap()].into();
+    for _ in 0..2 {
+        tell_of_erasure(world.store.as_ref(), &erasure, &letters, at).unwrap();
+    }
+}
+
+#[test]
+fn who_withdraws_leaves_once_where_they_were_told_to_have_entered_and_nothing_names_them() {
+    let world = World::new();
+    readers(&world);
+    run(&world);
     assert_eq!(world.given.lock().messages.len(), 2, "both entered");
-    world.send(&json!([consent("ada", "withdrawn", "c3")]));
-    while line.outbox().unwrap() > 0 {}
-    let given = world.given.lock();
-    assert_eq!((given.messages.len(), given.forgotten.len()), (2, 1), "no event, and one notice");
+    world.send(&json!([said("ada", "withdrawn", "c3", 8)]));
+    run(&world);
+    {
+        let given = world.given.lock();
+        assert_eq!((given.messages.len(), given.told.as_slice()), (2, ["left", "forget"].as_slice()));
+        let (profile, event) = &given.left[0];
+        assert_eq!(*profile, fragment("ada").to_string());
+        assert!(
+            event.contains("\"event\":\"Audience Exited\"") && event.contains("\"readers\":false"),
+            "{event}"
+        );
+        assert!(!event.contains("ada") && !event.contains("userId"), "{event}");
+    }
     let notices = world.entries();
     let notices = notices.iter().filter(
         |entry| matches!(entry, Entry::Notice(notice) if notice.right == tessera_evidence::Right::Objection),
     );
-    assert_eq!((notices.count(), world.waiting()), (1, 0));
+    assert_eq!(notices.count(), 2, "of the exit, and to use no more what they have");
+    // Who comes back enters again, and can leave again.
+    world.send(&json!([said("ada", "given", "c4", 7)]));
+    run(&world);
+    world.send(&json!([said("ada", "withdrawn", "c5", 6)]));
+    run(&world);
+    let given = world.given.lock();
+    assert_eq!((given.messages.len(), given.left.len()), (3, 2));
+}
+
+#[test]
+fn who_was_not_told_to_have_entered_is_not_told_to_have_left() {
+    let world = World::new();
+    readers(&world);
+    world.send(&json!([consent("ada", "withdrawn", "c3")]));
+    run(&world);
+    erase(&world, "ada");
+    run(&world);
+    let given = world.given.lock();
+    assert_eq!((given.messages.len(), given.left.len()), (1, 0), "bob alone entered");
+    assert_eq!(given.told, ["forget", "forget"], "ada's withdrawal and her erasure");
+}
+
+#[test]
+fn who_is_erased_leaves_every_audience_before_they_are_forgotten_and_once() {
+    let world = World::new();
+    readers(&world);
+    run(&world);
+    erase(&world, "ada");
+    run(&world);
+    erase(&world, "ada");
+    run(&world);
+    {
+        let given = world.given.lock();
+        assert_eq!(given.told, ["left", "forget", "forget"]);
+        assert_eq!(given.left[0].0, fragment("ada").to_string());
+        assert!(!given.left[0].1.contains("ada"), "{}", given.left[0].1);
+    }
+    let told = world.store.scan(Table::Told, None, 10).unwrap();
+    assert_eq!(told.len(), 1, "nothing is kept of ada, and bob is still a member");
+    world.given.lock().refuses = true;
+    erase(&world, "bob");
+    run(&world);
+    assert_eq!(
+        world.given.lock().told,
+        ["left", "forget", "forget", "forget"],
+        "what is refused stops nothing"
+    );
+    assert_eq!(world.store.scan(Table::Told, None, 10).unwrap(), []);
+}
+
+#[test]
+fn what_a_crash_brings_back_of_who_entered_was_told() {
+    let world = World::new();
+    readers(&world);
+    let rows = world.store.scan(Table::Outbox, None, 10).unwrap();
+    run(&world);
+    let told = world.store.scan(Table::Told, None, 10).unwrap();
+    // The store falls back to before the deliveries; how far they came is known all the same.
+    let back = rows.into_iter().map(|(key, value)| Change { key, before: None, after: Some(value) });
+    let gone = told.iter().map(|(key, value)| Change { key: *key, before: Some(value.clone()), after: None });
+    world.store.commit(Changes { rows: back.chain(gone).collect(), upto: None }).unwrap();
+    // The last record's rows are sent again, as the cursor stands at it.
+    run(&world);
+    assert_eq!(world.store.scan(Table::Told, None, 10).unwrap(), told);
+    world.send(&json!([consent("ada", "withdrawn", "c3")]));
+    run(&world);
+    assert_eq!(world.given.lock().left.len(), 1);
 }
 
 #[test]

@@ -110,8 +110,8 @@ pub fn write_snapshot(store: &impl Store, folder: &Path) -> Result<Position, Sna
         .and_then(|()| out.put(&VERSION.to_le_bytes()))
         .and_then(|()| out.put(&position.0.to_le_bytes()))
         .map_err(|e| io("write", e))?;
-    // The state, and what the lake is still to get of it.
-    let tables: Vec<Table> = Table::STATE.into_iter().chain([Table::Lake]).collect();
+    // The state, what the lake is still to get of it, and what destinations would have to take back.
+    let tables: Vec<Table> = Table::STATE.into_iter().chain([Table::Lake, Table::Told]).collect();
     for_each_row(store, &tables, |key, value| {
         if failed.is_none() {
             failed = out.row(key, value).err();

@@ -49,11 +49,13 @@ pub enum Table {
     Audience = 17,
     /// When whose answers have to be asked for again, in the order of time.
     Timer = 18,
+    /// As whose members destinations were told that people are. Not part of the state hash: delivery makes it.
+    Told = 19,
 }
 
 impl Table {
     /// Every table, in key order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Cluster,
         Self::Seen,
         Self::Reject,
@@ -72,6 +74,7 @@ impl Table {
         Self::Matcher,
         Self::Audience,
         Self::Timer,
+        Self::Told,
     ];
     /// The tables that are a function of the log alone, and so make the state hash.
     pub const STATE: [Self; 15] = [

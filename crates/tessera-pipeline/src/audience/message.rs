@@ -4,19 +4,16 @@
 //! from whose membership of what changed and which record did it, so that a repeat is known.
 
 use serde_json::{Value, json};
+use tessera_connect::{ENTERED, EXITED, audience_event};
 use tessera_model::{
-    AudienceId, AudienceName, FragmentId, Identifier, IdentifierForm, OFFICE, PurposeName, PurposeSet,
-    SourceName, Timestamp,
+    AudienceId, AudienceName, FragmentId, HashKey, Identifier, IdentifierForm, OFFICE, PurposeName,
+    PurposeSet, SourceName, Timestamp,
 };
 use tessera_store::{Change, Table};
 
 use crate::PipelineError;
 use crate::apply::Settings;
 use crate::outbox::{OutboxRow, outbox_key};
-
-/// What the events are called.
-pub(crate) const ENTERED: &str = "Audience Entered";
-pub(crate) const EXITED: &str = "Audience Exited";
 
 /// Somebody entered an audience, or left it.
 pub(crate) struct Announcement<'a> {
@@ -43,7 +40,7 @@ impl Announcement<'_> {
         if wanting.is_empty() {
             return Ok(Vec::new());
         }
-        let message_id = self.message_id(settings);
+        let message_id = message_id(settings.key, (self.audience.0, self.owner.0), self.place.0);
         let row = OutboxRow {
             owner: self.owner.0,
             purposes,
@@ -64,28 +61,9 @@ impl Announcement<'_> {
         Ok(wanting.into_iter().map(change).collect())
     }
 
-    fn message_id(&self, settings: &Settings<'_>) -> String {
-        let ((id, ..), (owner, _), (position, _)) = (self.audience, &self.owner, self.place);
-        let parts: [&[u8]; 4] = [b"audience message", &id.0, &owner.0, &position.to_be_bytes()];
-        format!("audience-{}", FragmentId(settings.key.hash128(&parts)))
-    }
-
     fn json(&self, message_id: &str) -> Value {
         let ((id, name, _), (_, identifier)) = (self.audience, &self.owner);
-        let mut event = json!({
-            "type": "track",
-            "event": self.name(),
-            "messageId": message_id,
-            "timestamp": self.at.to_string(),
-            "properties": { "audience_key": name, name.as_str(): self.is_member },
-        });
-        let mut context = json!({ "personas": {
-            "computation_class": "audience",
-            "computation_id": id.to_string(),
-            "computation_key": name,
-            "namespace": OFFICE,
-            "space_id": OFFICE,
-        } });
+        let mut event = audience_event((id, name), self.is_member, message_id, self.at);
         let value = json!(identifier.value());
         match (identifier.namespace().as_str(), identifier.form()) {
             ("user_id", IdentifierForm::Exact) => put(&mut event, "userId", value),
@@ -94,24 +72,60 @@ impl Announcement<'_> {
                 let encoding = if form == IdentifierForm::Hashed { "sha256" } else { "none" };
                 let id =
                     json!({ "id": value, "type": namespace, "collection": "users", "encoding": encoding });
-                put(&mut context, "externalIds", json!([id]));
+                if let Some(context) = event.get_mut("context") {
+                    put(context, "externalIds", json!([id]));
+                }
             }
         }
-        put(&mut event, "context", context);
         event
     }
 }
 
-/// Whether a row tells that somebody left an audience.
-pub(crate) fn is_exit(row: &OutboxRow) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        event: std::borrow::Cow<'a, str>,
+/// The message id of what a record did to a membership.
+pub(crate) fn message_id(
+    key: &HashKey,
+    (audience, owner): (AudienceId, FragmentId),
+    position: u64,
+) -> String {
+    let parts: [&[u8]; 4] = [b"audience message", &audience.0, &owner.0, &position.to_be_bytes()];
+    format!("audience-{}", FragmentId(key.hash128(&parts)))
+}
+
+/// What a row tells of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) audience: (AudienceId, AudienceName),
+    pub(crate) is_member: bool,
+}
+
+impl Membership {
+    /// `None`: the row tells of something else.
+    pub(crate) fn told_by(row: &OutboxRow) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Announced {
+            event: String,
+            context: Context,
+        }
+        #[derive(serde::Deserialize)]
+        struct Context {
+            personas: Personas,
+        }
+        #[derive(serde::Deserialize)]
+        struct Personas {
+            computation_id: String,
+            computation_key: AudienceName,
+        }
+        // A source of that name cannot be declared.
+        if row.source.as_str() != OFFICE {
+            return None;
+        }
+        let announced: Announced = serde_json::from_str(&row.json).ok()?;
+        let is_member = announced.event == ENTERED;
+        let Personas { computation_id, computation_key } = announced.context.personas;
+        let id = computation_id.parse().ok()?;
+        (is_member || announced.event == EXITED)
+            .then_some(Self { audience: (id, computation_key), is_member })
     }
-    // A source of that name cannot be declared.
-    row.source.as_str() == OFFICE
-        && serde_json::from_str::<Named<'_>>(&row.json).is_ok_and(|named| named.event == EXITED)
 }
 
 fn put(object: &mut Value, name: &str, value: Value) {

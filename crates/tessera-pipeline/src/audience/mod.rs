@@ -15,15 +15,17 @@ mod read;
 mod rows;
 mod tick;
 mod ticker;
+mod told;
 
 pub(crate) use asking::Asking;
 pub(crate) use catalogue::catalogue_key;
 pub use catalogue::{Catalogue, Filling, Walk, load_catalogue};
 pub(crate) use computed::{ComputedValues, Computing};
 pub(crate) use following::{Began, Following};
-pub(crate) use message::is_exit;
+pub(crate) use message::{Membership, message_id};
 pub use read::memberships_of;
 pub(crate) use rows::Before;
 pub use rows::{audience_size, next_due};
 pub(crate) use tick::{Turning, turn};
 pub use ticker::{Ticker, TickerHandle};
+pub(crate) use told::{Telling, ToldMember, told_of};

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tessera_audience::{Compiled, EventView, FragmentState, Happened, Oracle, Person, definitions};
 use tessera_model::{
-    AudienceId, AudienceName, ConsentOrder, Document, FillOrder, FragmentId, MessageId, MessageKey,
-    Operation, PurposeName, SourceName, Timestamp,
+    AudienceId, AudienceName, ConsentOrder, Document, FillOrder, FragmentId, LinkOrder, MessageId,
+    MessageKey, Operation, PurposeName, Score, Selector, SourceName, Strength, Timestamp, UndoId,
 };
 use tessera_pipeline::{OutboxRow, PipelineOptions, audience_size, load_catalogue, memberships_of, next_due};
 use tessera_store::{Clock, Store, Table};
@@ -473,6 +473,38 @@ fn members_who_merge_are_told_nothing_and_who_comes_apart_is_told_what_changed()
     let fragments = vec![history.world.id("anonymous_id:d1")];
     history.world.operate(Operation::Split { fragments, reason: String::new() });
     assert_eq!((history.told().len(), history.kept().len(), size(&history)), (2, 2, 2));
+}
+
+#[test]
+fn who_is_a_member_by_a_link_alone_leaves_when_it_is_undone_and_enters_when_that_is_taken_back() {
+    let mut history = History::new(&[("bath-pro", "service", "plan = \"pro\" and city = \"Bath\"")]);
+    history.send("web", &identify("", Some("u1"), None, json!({"plan": "pro"}), 0));
+    history.send("web", &identify("", None, Some("d1"), json!({"city": "Bath"}), 0));
+    let told = |history: &History| -> Vec<bool> {
+        history.told().into_iter().map(|(_, _, is_in, _)| is_in).collect()
+    };
+    assert_eq!(told(&history), []);
+    let (a, b) = (history.world.id("user_id:u1"), history.world.id("anonymous_id:d1"));
+    let (at, by) = (history.world.clock.now(), "people".to_owned());
+    let reason = String::new();
+    let pair = LinkOrder { a, b, strength: Strength::Probable, score: Score::of(0.97), by, reason, at };
+    history.world.operate(Operation::Link { pairs: vec![pair] });
+    assert_eq!((told(&history), history.kept().len()), (vec![true], 1));
+    let selector = Selector::Source { source: SourceName::parse("people").unwrap(), from: None, to: at };
+    let (id, fragments) = (UndoId(1), vec![b]);
+    let (by, reason) = ("ruth".to_owned(), "the matcher was wrong".to_owned());
+    let undo = Operation::Undo {
+        id,
+        selector,
+        fragments: fragments.clone(),
+        by: by.clone(),
+        reason: reason.clone(),
+    };
+    history.world.operate(undo);
+    assert_eq!((told(&history), history.kept().len()), (vec![true, false], 0));
+    history.world.operate(Operation::Redo { id, fragments, by, reason });
+    assert_eq!((told(&history), history.kept().len()), (vec![true, false, true], 1));
+    assert_eq!(history.kept(), history.plainly());
 }
 
 #[test]

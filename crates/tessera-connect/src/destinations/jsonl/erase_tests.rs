@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tessera_policy::Permitted;
 
 use super::tests::{deliver, open, open_with};
-use crate::fixture::{delivery, notice, permitted};
+use crate::fixture::{delivery, exit, notice, permitted};
 use crate::{Delivery, Destination, ForgetKind, Outcome};
 
 const OTHER: &str = "ffffffffffffffffffffffffffffffff";
@@ -232,4 +232,21 @@ fn a_file_cannot_be_told_to_restrict() {
         );
     }
     assert_eq!(ids(&file_in(folder.path())), ["m-1"]);
+}
+
+#[test]
+fn who_left_an_audience_is_written_once_whatever_was_written_since_and_goes_with_the_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file_in(folder.path());
+    let mut destination = open(folder.path());
+    deliver(&mut destination, &[ada(1), other(9)]);
+    for _ in 0..2 {
+        assert_eq!(destination.leave(&exit(3)), Outcome::Delivered);
+    }
+    drop(destination);
+    let mut destination = open(folder.path());
+    assert_eq!(destination.leave(&exit(3)), Outcome::Delivered);
+    assert_eq!(ids(&file).iter().filter(|id| *id == "audience-3").count(), 1, "{:?}", ids(&file));
+    erase(&mut destination);
+    assert!(!fs::read_to_string(&file).unwrap().contains("audience-3"));
 }

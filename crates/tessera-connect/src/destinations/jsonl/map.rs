@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use tessera_model::Timestamp;
-use tessera_policy::Permitted;
 
 use super::BATCH_MAX;
 use crate::Delivery;
@@ -135,9 +134,9 @@ impl Tail {
 }
 
 /// The lines to append for those of `batch` that the file does not hold yet, and what its end then says.
-pub(super) fn lines(mut tail: Tail, batch: &[Permitted<Delivery>]) -> Result<(Vec<u8>, Tail), NotJson> {
+pub(super) fn lines(mut tail: Tail, batch: &[&Delivery]) -> Result<(Vec<u8>, Tail), NotJson> {
     let mut bytes = Vec::new();
-    for delivery in batch.iter().map(Permitted::get) {
+    for delivery in batch.iter().copied() {
         if tail.holds(delivery) {
             continue;
         }

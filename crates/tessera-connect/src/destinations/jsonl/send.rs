@@ -14,7 +14,7 @@ use super::config::Config;
 use super::erase::{self, Person};
 use super::map::{self, Tail};
 use super::recover::{RecoverError, Recovered, recover};
-use crate::{Context, Delivery, Destination, Forget, ForgetKind, Outcome};
+use crate::{Context, Delivery, Destination, Exit, Forget, ForgetKind, Outcome};
 
 /// Only the account that Tessera runs as may read what was delivered.
 const FILE_MODE: u32 = 0o600;
@@ -84,7 +84,7 @@ impl Jsonl {
         Ok(next)
     }
 
-    fn append(&mut self, batch: &[Permitted<Delivery>]) -> Result<(), Outcome> {
+    fn append(&mut self, batch: &[&Delivery]) -> Result<(), Outcome> {
         let OpenFile { mut file, bytes, tail } = self.ready()?;
         // From here an early return closes the file, and the next batch reads its end anew.
         let (lines, tail) = map::lines(tail, batch)?;
@@ -155,7 +155,7 @@ fn without(path: &Path, person: &Person<'_>) -> Result<Option<(File, u64)>, File
 
 impl Destination for Jsonl {
     fn deliver(&mut self, batch: &[Permitted<Delivery>]) -> Outcome {
-        match self.append(batch) {
+        match self.append(&batch.iter().map(Permitted::get).collect::<Vec<_>>()) {
             Ok(()) => Outcome::Delivered,
             Err(outcome) => outcome,
         }
@@ -163,6 +163,13 @@ impl Destination for Jsonl {
 
     fn batch_max(&self) -> usize {
         BATCH_MAX
+    }
+
+    fn leave(&mut self, exit: &Exit) -> Outcome {
+        match self.append(&[exit.event()]) {
+            Ok(()) => Outcome::Delivered,
+            Err(outcome) => outcome,
+        }
     }
 
     fn forget(&mut self, notice: &Forget) -> Outcome {

@@ -46,7 +46,8 @@ fn replay(position: u64) -> Permitted<Delivery> {
 #[test]
 fn lines_have_the_events_on_one_line_each() {
     let case: Case = serde_json::from_str(include_str!("cases/lines.json")).unwrap();
-    let (bytes, _) = lines(Tail::default(), &case.batch()).unwrap();
+    let (bytes, _) =
+        lines(Tail::default(), &case.batch().iter().map(Permitted::get).collect::<Vec<_>>()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.ends_with('\n') && !text.contains('\r'));
     let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

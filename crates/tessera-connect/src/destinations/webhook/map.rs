@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tessera_model::{DestinationName, Timestamp};
-use tessera_policy::Permitted;
 
 use crate::event_json::{EventJson, NotJson};
 use crate::{Delivery, Forget};
@@ -21,9 +20,9 @@ struct Body<'a> {
 pub(super) fn body(
     destination: &DestinationName,
     sent_at: Timestamp,
-    batch: &[Permitted<Delivery>],
+    batch: &[&Delivery],
 ) -> Result<Vec<u8>, NotJson> {
-    let events = batch.iter().map(|delivery| EventJson::of(delivery.get())).collect::<Result<_, _>>()?;
+    let events = batch.iter().map(|delivery| EventJson::of(delivery)).collect::<Result<_, _>>()?;
     serde_json::to_vec(&Body { destination, sent_at, events }).map_err(|_| NotJson)
 }
 

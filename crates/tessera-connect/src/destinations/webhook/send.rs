@@ -10,7 +10,7 @@ use ureq::{Agent, Body};
 use super::address::{OffLimits, SafeResolver};
 use super::config::Config;
 use super::{map, sign};
-use crate::{Context, Delivery, Destination, Forget, Outcome};
+use crate::{Context, Delivery, Destination, Exit, Forget, Outcome};
 
 /// As much of an answer as is read, so that the connection can be used again; the rest costs the connection.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -46,12 +46,7 @@ impl Destination for Webhook {
         if batch.is_empty() {
             return Outcome::Delivered;
         }
-        let now = (self.context.now)();
-        let body = match map::body(&self.context.destination, now, batch) {
-            Ok(body) => body,
-            Err(not_json) => return not_json.into(),
-        };
-        self.post(now, &body, &sign::idempotency_key(&self.context.destination, batch))
+        self.events(&batch.iter().map(Permitted::get).collect::<Vec<_>>())
     }
 
     fn batch_max(&self) -> usize {
@@ -66,6 +61,10 @@ impl Destination for Webhook {
         }
     }
 
+    fn leave(&mut self, exit: &Exit) -> Outcome {
+        self.events(&[exit.event()])
+    }
+
     fn alert(&mut self, alert: &serde_json::Value, key: &str) -> Outcome {
         let now = (self.context.now)();
         match map::alert(&self.context.destination, now, alert) {
@@ -76,6 +75,14 @@ impl Destination for Webhook {
 }
 
 impl Webhook {
+    fn events(&self, batch: &[&Delivery]) -> Outcome {
+        let now = (self.context.now)();
+        match map::body(&self.context.destination, now, batch) {
+            Ok(body) => self.post(now, &body, &sign::idempotency_key(&self.context.destination, batch)),
+            Err(not_json) => not_json.into(),
+        }
+    }
+
     /// Sends one signed request.
     fn post(&self, now: Timestamp, body: &[u8], idempotency_key: &str) -> Outcome {
         let mut request = self

@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tessera_model::{DestinationName, Secret, Timestamp};
-use tessera_policy::Permitted;
 
 use crate::{Delivery, Forget};
 
@@ -35,10 +34,9 @@ impl Signer {
 
 /// The value of `Idempotency-Key`: the same for the same events in the same order, whenever they are sent. A
 /// replay by a person has another one, or a receiver that keeps its answers by key would repeat its refusal.
-pub(super) fn idempotency_key(destination: &DestinationName, batch: &[Permitted<Delivery>]) -> String {
+pub(super) fn idempotency_key(destination: &DestinationName, batch: &[&Delivery]) -> String {
     let parts = batch
         .iter()
-        .map(Permitted::get)
         .flat_map(|delivery| [delivery.message_id.as_str(), if delivery.replay { "replay" } else { "" }]);
     key([destination.as_str()].into_iter().chain(parts))
 }

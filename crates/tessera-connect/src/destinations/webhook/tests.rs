@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tessera_model::{DestinationName, Secret, Timestamp};
+use tessera_policy::Permitted;
 
 use super::sign::Signer;
 use super::{CONNECTOR, map};
@@ -22,7 +23,12 @@ fn open(url: &str) -> Box<dyn Destination> {
 fn a_body_has_the_events_as_they_came() {
     let case: Case = serde_json::from_str(include_str!("cases/track.json")).unwrap();
     let orders = DestinationName::parse("orders").unwrap();
-    let body = map::body(&orders, Timestamp::parse(NOW).unwrap(), &case.batch()).unwrap();
+    let body = map::body(
+        &orders,
+        Timestamp::parse(NOW).unwrap(),
+        &case.batch().iter().map(Permitted::get).collect::<Vec<_>>(),
+    )
+    .unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), case.expected);
     let text = String::from_utf8(body).unwrap();
     assert!(text.contains("10.50") && text.contains("12345678901234567890123"), "numbers keep their digits");
@@ -38,6 +44,19 @@ fn notices_pass_the_kit() {
     for kind in [ForgetKind::Erase, ForgetKind::Restrict] {
         kit::check_http_forget(open, &fixture::notice(kind)).unwrap();
     }
+}
+
+#[test]
+fn an_exit_passes_the_kit_and_looks_like_an_event() {
+    kit::check_http_leave(open, &fixture::exit(9)).unwrap();
+    let receiver = Receiver::start([]).unwrap();
+    assert_eq!(open(&receiver.url()).leave(&fixture::exit(9)), Outcome::Delivered);
+    let body: Value = serde_json::from_slice(&receiver.requests().remove(0).body).unwrap();
+    let event = &body["events"][0];
+    assert_eq!(event["profile"], "00112233445566778899aabbccddeeff");
+    assert_eq!(event["event"]["event"], "Audience Exited");
+    assert_eq!(event["event"]["properties"], json!({"audience_key": "readers", "readers": false}));
+    assert_eq!(event["event"].as_object().unwrap().len(), 6, "no identifier: {event}");
 }
 
 #[test]
