@@ -59,7 +59,7 @@ when: performed Bought or plan exists
 kind: Audience
 name: odd
 purpose: service
-when: diagnosis exists or hobby exists or name exists or performed Bought where finding exists
+when: hobby exists or name exists or performed Bought where total exists
 ";
 
 fn workspace(hook: &str) -> String {
