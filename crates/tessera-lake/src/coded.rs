@@ -44,13 +44,12 @@ impl<'a> Codes<'a> {
         self.texts().filter(|texts| texts.is_valid(number)).map(|texts| texts.value(number))
     }
 
-    /// Which rows have a text that is one of those.
-    pub(crate) fn are(self, is_one: impl Fn(&str) -> bool) -> BooleanBuffer {
-        let texts = self.texts().into_iter().flatten();
-        let are: Vec<bool> = texts.map(|text| text.is_some_and(&is_one)).collect();
-        let rows = self.numbers().iter();
-        let is = |number: &i32| usize::try_from(*number).ok().and_then(|at| are.get(at)).copied();
-        let passes: BooleanBuffer = rows.map(|number| is(number).unwrap_or(false)).collect();
+    /// Which rows have a text that is one of those. `known` is of this column and of `is_one` alone.
+    pub(crate) fn are(self, known: &mut Memo<bool>, is_one: impl Fn(&str) -> bool) -> BooleanBuffer {
+        let Some(texts) = self.texts() else { return BooleanBuffer::new_unset(self.0.len()) };
+        known.renew(texts, is_one);
+        let passes: BooleanBuffer =
+            self.numbers().iter().map(|number| known.get(*number).copied().unwrap_or(false)).collect();
         match self.0.keys().nulls() {
             Some(nulls) => &passes & nulls.inner(),
             None => passes,

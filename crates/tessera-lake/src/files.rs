@@ -123,7 +123,7 @@ pub(crate) struct Filter {
     /// Whether a group of rows may hold any, by its statistics.
     pub(crate) may_hold: Box<dyn Fn(&RowGroupMetaData) -> bool>,
     /// Which rows of a batch of these columns are.
-    pub(crate) passes: Box<dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>,
+    pub(crate) passes: Box<dyn FnMut(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>,
 }
 
 /// Reads some columns of a file, in batches.
@@ -164,8 +164,9 @@ impl Batches {
         let mask = ProjectionMask::roots(builder.parquet_schema(), there);
         let builder = match rows {
             None => builder,
-            Some(rows) => {
-                let compared = ProjectionMask::columns(builder.parquet_schema(), rows.columns.iter().copied());
+            Some(mut rows) => {
+                let compared =
+                    ProjectionMask::columns(builder.parquet_schema(), rows.columns.iter().copied());
                 let groups = builder.metadata().row_groups().iter().enumerate();
                 let groups = groups.filter(|(_, group)| (rows.may_hold)(group)).map(|(number, _)| number);
                 let groups = groups.collect();
@@ -215,11 +216,24 @@ fn open(
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, known))
 }
 
+fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statistics> {
+    group.columns().iter().find(|column| column.column_path().string() == name)?.statistics()
+}
+
 /// The earliest and the latest time of a group of rows, by its statistics.
 pub(crate) fn times_of(group: &RowGroupMetaData) -> Option<(i64, i64)> {
-    let column = group.columns().iter().find(|column| column.column_path().string() == "timestamp")?;
-    match column.statistics()? {
+    match statistics(group, "timestamp")? {
         Statistics::Int64(times) => Some((*times.min_opt()?, *times.max_opt()?)),
+        _ => None,
+    }
+}
+
+/// The least and the greatest text of a column in a group of rows, by its statistics.
+pub(crate) fn texts_of<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<(&'a str, &'a str)> {
+    match statistics(group, column)? {
+        Statistics::ByteArray(texts) if texts.min_is_exact() && texts.max_is_exact() => {
+            Some((texts.min_opt()?.as_utf8().ok()?, texts.max_opt()?.as_utf8().ok()?))
+        }
         _ => None,
     }
 }

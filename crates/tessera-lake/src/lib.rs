@@ -11,6 +11,7 @@ mod columns;
 mod delta;
 mod files;
 mod fill;
+mod merge;
 mod query;
 mod table;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Whether a purpose may use somebody's events, and whose profile they are today.
 
+use std::collections::BTreeSet;
+
 use tessera_model::{FragmentId, PurposeName, Rules, Timestamp};
 use tessera_policy::{Act, Permit, decide};
 use tessera_store::Store;
@@ -22,4 +24,14 @@ pub fn sight_of(
     let fragments = cluster.component(node).map(|(_, fragment)| &fragment.consents);
     let permit = decide(purpose, Act::Use, fragments, now).ok();
     Ok(permit.map(|permit| (cluster.profile_id(node), permit)))
+}
+
+/// The fragments of the profile that `id` is a fragment of today; none if there is no such profile.
+///
+/// # Errors
+/// Those of the store.
+pub fn members_of(store: &impl Store, id: FragmentId) -> Result<BTreeSet<FragmentId>, PipelineError> {
+    let Some((cluster, node)) = load_cluster(store, id)? else { return Ok(BTreeSet::new()) };
+    let ids: Vec<FragmentId> = cluster.ids().collect();
+    Ok(cluster.component(node).filter_map(|(at, _)| ids.get(at).copied()).collect())
 }

@@ -41,6 +41,9 @@ enum Command {
         seconds: u64,
         #[arg(long, default_value_t = 16)]
         connections: u64,
+        /// Events a second at most; 0: as many as are answered.
+        #[arg(long, default_value_t = 0)]
+        rate: u64,
     },
     /// Single events at a steady rate; prints latencies.
     Latency {
@@ -135,8 +138,8 @@ impl From<Server> for tessera_sim::load::Target {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Fill { server, profiles, consenting } => ingest::fill(&server.into(), profiles, consenting),
-        Command::Ingest { server, profiles, seconds, connections } => {
-            ingest::run(&server.into(), profiles, seconds, connections)
+        Command::Ingest { server, profiles, seconds, connections, rate } => {
+            ingest::run(&server.into(), profiles, seconds, connections, rate)
         }
         Command::Latency { server, profiles, seconds, rate } => {
             latency::run(&server.into(), profiles, seconds, rate)

@@ -30,7 +30,7 @@ use tessera_policy::Permit;
 use super::events::Reads;
 use crate::QueryFailure;
 use crate::action::DataFile;
-use crate::coded::{Codes, coded, missing, rows};
+use crate::coded::{Codes, Memo, coded, missing, rows};
 use crate::columns::{Columns, STORED};
 use crate::delta::Reading;
 use crate::files::{Batches, Filter, times_of};
@@ -291,9 +291,7 @@ impl Share {
                     };
                     Arc::new(rows().map(name).collect::<StringArray>())
                 }
-                "properties" => {
-                    either("properties", "traits", &|call| matches!(call, "identify" | "group"))?
-                }
+                "properties" => either("properties", "traits", &|call| matches!(call, "identify" | "group"))?,
                 _ => either("context", "context", &|_| false)?,
             })
         };
@@ -336,11 +334,18 @@ impl Reads {
             may_hold: Box::new(move |group| {
                 times_of(group).is_none_or(|(_, last)| last.div_euclid(1000) >= first)
             }),
-            passes: Box::new(move |batch| Ok(rows(reads.passing(batch)?))),
+            passes: {
+                let mut known = Default::default();
+                Box::new(move |batch| Ok(rows(reads.passing(batch, &mut known)?)))
+            },
         }
     }
 
-    fn passing(&self, batch: &RecordBatch) -> std::result::Result<BooleanBuffer, ArrowError> {
+    fn passing(
+        &self,
+        batch: &RecordBatch,
+        [tracks, named, called]: &mut [Memo<bool>; 3],
+    ) -> std::result::Result<BooleanBuffer, ArrowError> {
         let times = |name: &str| -> std::result::Result<&TimestampMicrosecondArray, ArrowError> {
             let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
             column.ok_or_else(|| missing(name))
@@ -358,9 +363,9 @@ impl Reads {
         let Some(names) = &self.names else { return Ok(in_bounds) };
         let codes = |name: &str| Codes::of(batch, name).ok_or_else(|| missing(name));
         let (calls, events) = (codes("type")?, codes("event")?);
-        let is_track = calls.are(|call| call == "track");
-        let named = &is_track & &events.are(|event| names.contains(event));
-        let called = &calls.are(|call| names.contains(call)) & &!&is_track;
+        let is_track = calls.are(tracks, |call| call == "track");
+        let named = &is_track & &events.are(named, |event| names.contains(event));
+        let called = &calls.are(called, |call| names.contains(call)) & &!&is_track;
         Ok(&in_bounds & &(&named | &called))
     }
 }

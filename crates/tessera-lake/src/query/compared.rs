@@ -4,6 +4,8 @@
 //! column that is masked is never compared here, for to the query it is null.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array as _, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -11,13 +13,19 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::parquet::file::metadata::RowGroupMetaData;
+use tessera_model::FragmentId;
+use tessera_pipeline::PipelineError;
 
 use super::mask::Masks;
-use crate::coded::{Codes, missing, rows};
-use crate::files::{Filter, times_of};
+use super::people::People;
+use crate::coded::{Codes, Memo, missing, rows};
+use crate::files::{Filter, texts_of, times_of};
 
-/// Columns of few texts.
-const TEXTS: [&str; 3] = ["type", "event", "source"];
+const PROFILE: &str = "profile_id";
+const FRAGMENT: &str = "fragment_id";
+/// Columns whose texts are compared.
+const TEXTS: [&str; 5] = ["type", "event", "source", FRAGMENT, PROFILE];
 
 /// A comparison with constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +43,17 @@ impl Compared {
     pub(crate) fn of(condition: &Expr, masks: &Masks) -> Option<Self> {
         let found = Self::read(condition)?;
         (!masks.hides(found.column())).then_some(found)
+    }
+
+    /// As files have it, which know fragments and no profiles.
+    pub(crate) fn in_files(self, people: &dyn People) -> Result<Self, PipelineError> {
+        let Self::Text(PROFILE, profiles) = self else { return Ok(self) };
+        let mut fragments = BTreeSet::new();
+        // Whatever else is asked for is the id of no profile.
+        for profile in profiles.iter().filter_map(|text| text.parse::<FragmentId>().ok()) {
+            fragments.extend(people.fragments(profile)?.iter().map(FragmentId::to_string));
+        }
+        Ok(Self::Text(FRAGMENT, fragments))
     }
 
     fn read(condition: &Expr) -> Option<Self> {
@@ -96,11 +115,21 @@ impl Compared {
         }
     }
 
-    fn passes(&self, batch: &RecordBatch) -> Result<BooleanBuffer, ArrowError> {
+    /// Whether a group of rows may pass, by its statistics.
+    fn may_pass(&self, group: &RowGroupMetaData) -> bool {
+        match self {
+            Self::Text(column, texts) => texts_of(group, column).is_none_or(|(least, greatest)| {
+                texts.range::<str, _>((Bound::Included(least), Bound::Included(greatest))).next().is_some()
+            }),
+            Self::From(_) | Self::Until(_) => times_of(group).is_none_or(|times| self.may_hold(times)),
+        }
+    }
+
+    fn passes(&self, batch: &RecordBatch, known: &mut Memo<bool>) -> Result<BooleanBuffer, ArrowError> {
         let column = self.column();
         if let Self::Text(_, wanted) = self {
             let codes = Codes::of(batch, column).ok_or_else(|| missing(column))?;
-            return Ok(codes.are(|text| wanted.contains(text)));
+            return Ok(codes.are(known, |text| wanted.contains(text)));
         }
         let times = batch.column_by_name(column).ok_or_else(|| missing(column))?;
         let times: &TimestampMicrosecondArray =
@@ -114,18 +143,17 @@ fn known(column: &str) -> Option<&'static str> {
 }
 
 /// The rows that pass all of `compared`.
-pub(crate) fn filter(compared: &std::sync::Arc<[Compared]>) -> Filter {
+pub(crate) fn filter(compared: &Arc<[Compared]>) -> Filter {
     let columns: BTreeSet<&'static str> = compared.iter().map(Compared::column).collect();
-    let (of_groups, of_rows) = (std::sync::Arc::clone(compared), std::sync::Arc::clone(compared));
+    let mut known: Vec<Memo<bool>> = compared.iter().map(|_| Memo::default()).collect();
+    let (of_groups, of_rows) = (Arc::clone(compared), Arc::clone(compared));
     Filter {
         columns: columns.into_iter().collect(),
-        may_hold: Box::new(move |group| {
-            times_of(group).is_none_or(|times| of_groups.iter().all(|one| one.may_hold(times)))
-        }),
+        may_hold: Box::new(move |group| of_groups.iter().all(|one| one.may_pass(group))),
         passes: Box::new(move |batch| {
             let mut passing = BooleanBuffer::new_set(batch.num_rows());
-            for one in of_rows.iter() {
-                passing = &passing & &one.passes(batch)?;
+            for (one, known) in of_rows.iter().zip(&mut known) {
+                passing = &passing & &one.passes(batch, known)?;
             }
             Ok(rows(passing))
         }),

@@ -234,6 +234,7 @@ impl Engine {
         let reading = Arc::new(self.lake.read().await);
         let context = self.context();
         let gate = Gate {
+            people: Arc::clone(&people),
             sights: Sights::new(Arc::clone(&people), Person::new),
             masks,
             witness: Arc::clone(&witness),

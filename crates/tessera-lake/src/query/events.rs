@@ -28,7 +28,7 @@ use super::compared::{Compared, filter};
 use super::error::QueryFailure;
 use super::mask::Masks;
 use super::owners::{Known, Owners, Sights};
-use super::people::Witness;
+use super::people::{People, Witness};
 use crate::action::DataFile;
 use crate::coded::coded;
 use crate::columns::{Columns, FIELDS, From, STORED, time_type};
@@ -76,6 +76,7 @@ impl Known for Person {
 
 /// What decides on rows and fields.
 pub(crate) struct Gate {
+    pub(crate) people: Arc<dyn People>,
     pub(crate) sights: Sights<Person>,
     pub(crate) masks: Masks,
     pub(crate) witness: Arc<Witness>,
@@ -103,7 +104,9 @@ impl Gate {
         });
         let typed = |field: &Arc<Field>| match field.data_type() {
             // What is masked is made anew, of whole texts.
-            DataType::Utf8 if wants_json && (JSON.contains(&field.name().as_str()) || field.name() == "rest") => {
+            DataType::Utf8
+                if wants_json && (JSON.contains(&field.name().as_str()) || field.name() == "rest") =>
+            {
                 Arc::clone(field)
             }
             DataType::Utf8 => {
@@ -247,7 +250,9 @@ impl TableProvider for Events {
             None => Arc::clone(&SHOWN),
         };
         let compared = filters.iter().filter_map(|filter| Compared::of(filter, &self.gate.masks));
-        let compared: Arc<[Compared]> = compared.collect();
+        let compared: Result<Arc<[Compared]>, _> =
+            compared.map(|one| one.in_files(self.gate.people.as_ref())).collect();
+        let compared = compared.map_err(|error| external(QueryFailure::State(error)))?;
         let files = self.reading.version.files.values();
         let may_hold = |file: &DataFile| compared.iter().all(|one| one.may_hold(micros_of(file)));
         let mut files: Vec<Arc<DataFile>> = files.filter(|file| may_hold(file)).cloned().collect();

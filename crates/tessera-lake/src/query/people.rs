@@ -9,8 +9,8 @@ use tessera_model::{
     AudienceId, AudienceName, Document, FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp,
 };
 use tessera_pipeline::{
-    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, memberships_of,
-    sight_of,
+    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, members_of,
+    memberships_of, sight_of,
 };
 use tessera_policy::{Labels, Permit};
 use tessera_profile::{Reader, View};
@@ -23,6 +23,9 @@ pub(crate) const NAMED_MAX: usize = 1_000;
 pub(crate) trait People: Send + Sync + 'static {
     /// Whose profile a fragment is in, and the permit to use that person's data. `None`: nothing permits it.
     fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError>;
+
+    /// The fragments of a profile; more of them do no harm.
+    fn fragments(&self, profile: FragmentId) -> Result<BTreeSet<FragmentId>, PipelineError>;
 
     /// Some profiles of people, as far as they may be seen.
     fn page(&self, after: Option<&str>) -> Result<ProfilePage, PipelineError>;
@@ -71,6 +74,10 @@ impl<S: Store> People for Live<S> {
         sight_of(self.store.as_ref(), owner, (&self.rules, &self.purpose, self.now))
     }
 
+    fn fragments(&self, profile: FragmentId) -> Result<BTreeSet<FragmentId>, PipelineError> {
+        members_of(self.store.as_ref(), profile)
+    }
+
     fn page(&self, after: Option<&str>) -> Result<ProfilePage, PipelineError> {
         let query =
             Query { rules: &self.rules, purpose: Some(&self.purpose), view: View::default(), now: self.now };
@@ -102,9 +109,10 @@ impl<S: Store> People for Live<S> {
 }
 
 /// Whose data a query was given, and which fields of it: for the record.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Witness {
-    seen: Mutex<Seen>,
+    /// Profiles may stand more than once.
+    seen: Mutex<(Vec<FragmentId>, BTreeSet<String>)>,
 }
 
 /// What a query was given.
@@ -131,11 +139,12 @@ impl Witness {
         fields: impl IntoIterator<Item = String>,
     ) {
         let mut seen = self.seen.lock();
-        seen.profiles.extend(profiles);
-        seen.fields.extend(fields);
+        seen.0.extend(profiles);
+        seen.1.extend(fields);
     }
 
     pub(crate) fn take(&self) -> Seen {
-        std::mem::take(&mut self.seen.lock())
+        let (profiles, fields) = std::mem::take(&mut *self.seen.lock());
+        Seen { profiles: profiles.into_iter().collect(), fields }
     }
 }

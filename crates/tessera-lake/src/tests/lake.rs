@@ -202,6 +202,38 @@ fn small_files_become_one_and_the_old_ones_go() {
 }
 
 #[test]
+fn rows_of_one_owner_stand_together_in_each_file_and_in_what_files_become() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LakeOptions { file_rows_max: 60_000, merge_files: 3, replaced_millis: 0 };
+    let lake = DeltaLake::open(folder.path(), options, now()).unwrap();
+    let mut sent = Vec::new();
+    for part in 0..3_u64 {
+        // More than a batch of each file; owners of several files, and of one alone.
+        let rows: Vec<LakeRow> = (part * 10_000..(part + 1) * 10_000)
+            .map(|at| {
+                let owner = u8::try_from(at * 7 % (19 + part)).unwrap();
+                LakeRow { owner: FragmentId([owner; 16]), ..row(at, 0) }
+            })
+            .collect();
+        lake.append(&rows, Position((part + 1) * 10_000), now()).unwrap();
+        sent.extend(rows);
+    }
+    let is_sorted = |name: &String| {
+        let batches = Batches::open(lake.table(), name, STORED.clone()).unwrap();
+        let path = batches.path().to_owned();
+        let owners: Vec<FragmentId> =
+            batches.flat_map(|batch| Columns::of(&batch.unwrap(), &path).owners().unwrap()).collect();
+        owners.is_sorted()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let files = || runtime.block_on(lake.read()).version.files.keys().cloned().collect::<Vec<_>>();
+    assert!(files().len() == 3 && files().iter().all(is_sorted));
+    lake.tidy(now()).unwrap();
+    assert!(files().len() == 1 && files().iter().all(is_sorted));
+    assert_eq!(rows(&lake), sent, "each row is there once, as it was");
+}
+
+#[test]
 fn a_long_log_is_read_from_its_last_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(folder.path());

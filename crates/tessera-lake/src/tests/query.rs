@@ -445,4 +445,19 @@ fn a_merge_shows_in_events_at_once() {
     let alias = json!({"type": "alias", "userId": "xuserada", "previousId": "eve", "messageId": "al"});
     desk.world.send("web", &[alias]);
     assert_eq!(desk.csv(reader, sql), "people,fragments\n1,2\n");
+    // Asked for by the profile, the events of all its fragments are read; by the id that one had before, none.
+    let ids = desk.csv(reader, "SELECT DISTINCT profile_id, fragment_id FROM events ORDER BY fragment_id");
+    let ids: Vec<(&str, &str)> = ids.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    let profile = ids[0].0;
+    for (_, fragment) in &ids {
+        let count = |id: &str| {
+            desk.csv(reader, &format!("SELECT count(*) > 0 AS any FROM events WHERE profile_id = '{id}' AND fragment_id IN ('{fragment}', 'nobody')"))
+        };
+        assert_eq!(count(profile), "any\ntrue\n");
+        assert_eq!(count("nobody"), "any\nfalse\n");
+        assert!(*fragment == profile || count(fragment) == "any\nfalse\n");
+    }
+    let all = desk.csv(reader, "SELECT count(*) AS n FROM events");
+    let one = desk.csv(reader, &format!("SELECT count(*) AS n FROM events WHERE '{profile}' = profile_id"));
+    assert_eq!(one, all);
 }

@@ -10,7 +10,7 @@ use tessera_store::{Clock as _, SystemClock};
 
 use super::body::{BATCH, Body, Kind};
 use super::http::Connection;
-use super::{Target, figure, real};
+use super::{Target, figure, real, sleep_until};
 
 /// Sends one identify for each of `profiles` people, which says yes to ten purposes if they are `consenting`, and waits
 /// until all are folded.
@@ -50,11 +50,12 @@ pub fn fill(target: &Target, profiles: u64, consenting: bool) -> anyhow::Result<
     wait_for(target, before + batches * BATCH as u64)
 }
 
-/// Sends batches for `seconds`; prints `ingest_events_per_s`.
+/// Sends batches for `seconds`, at most `rate` events a second or, if that is 0, as fast as they are answered; prints
+/// `ingest_events_per_s`.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
-pub fn run(target: &Target, profiles: u64, seconds: u64, connections: u64) -> anyhow::Result<()> {
+pub fn run(target: &Target, profiles: u64, seconds: u64, connections: u64, rate: u64) -> anyhow::Result<()> {
     let clock = SystemClock::new();
     let before = accepted(target)?;
     let sent = AtomicU64::new(0);
@@ -62,6 +63,8 @@ pub fn run(target: &Target, profiles: u64, seconds: u64, connections: u64) -> an
     let first = before * 1_000 % 500_000_000_000;
     let end = clock.monotonic_nanos() + seconds * 1_000_000_000;
     let start = clock.monotonic_nanos();
+    // Between two batches of one connection.
+    let period = (BATCH as u64 * connections * 1_000_000_000).checked_div(rate).unwrap_or(0);
     std::thread::scope(|scope| {
         let (clock, sent) = (&clock, &sent);
         let workers: Vec<_> = (0..connections)
@@ -75,7 +78,10 @@ pub fn run(target: &Target, profiles: u64, seconds: u64, connections: u64) -> an
                         1 | 2 => Kind::Page,
                         _ => Kind::Track,
                     });
-                    while clock.monotonic_nanos() < end {
+                    let mut due = start + period * worker / connections.max(1);
+                    while clock.monotonic_nanos().max(due) < end {
+                        sleep_until(clock, due);
+                        due += period;
                         body.shuffle(&mut random, profiles, &mut next);
                         post(&mut connection, "/v1/batch", body.bytes())?;
                         sent.fetch_add(BATCH as u64, Ordering::Relaxed);

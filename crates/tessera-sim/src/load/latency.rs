@@ -11,7 +11,7 @@ use tessera_store::{Clock as _, SystemClock};
 use super::body::{Body, Kind};
 use super::http::Connection;
 use super::ingest::{accepted, post};
-use super::{Target, figure, percentile, real};
+use super::{Target, figure, percentile, real, sleep_until};
 
 const SENDERS: u64 = 16;
 
@@ -124,11 +124,4 @@ fn lock(values: &Mutex<Vec<u64>>) -> std::sync::MutexGuard<'_, Vec<u64>> {
 
 fn millis(nanos: u64) -> f64 {
     (real(nanos) / 1e4).round() / 100.0
-}
-
-fn sleep_until(clock: &SystemClock, due: u64) {
-    let wait = due.saturating_sub(clock.monotonic_nanos());
-    if wait > 0 {
-        std::thread::sleep(Duration::from_nanos(wait));
-    }
 }

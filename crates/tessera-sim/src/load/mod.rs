@@ -7,6 +7,10 @@ mod http;
 pub mod ingest;
 pub mod latency;
 
+use std::time::Duration;
+
+use tessera_store::{Clock as _, SystemClock};
+
 /// Which server, and with which keys.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -40,4 +44,11 @@ pub(crate) fn percentile(values: &mut [u64], share: f64) -> u64 {
     )]
     let at = (real(values.len() as u64) * share) as usize;
     values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+pub(crate) fn sleep_until(clock: &SystemClock, due: u64) {
+    let wait = due.saturating_sub(clock.monotonic_nanos());
+    if wait > 0 {
+        std::thread::sleep(Duration::from_nanos(wait));
+    }
 }

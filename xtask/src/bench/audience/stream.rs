@@ -170,7 +170,7 @@ fn spine(
         resident_mib: after.resident_mib,
     };
     if is_mixed {
-        probe(&server, sim, arguments, figures)?;
+        probe(&server, sim, arguments, (spine.events_per_second / 2.0, figures))?;
     }
     server.stop()?;
     std::fs::remove_dir_all(&folder)?;
@@ -178,9 +178,17 @@ fn spine(
 }
 
 /// Sends probes while the load goes on at half of what the machine can do, and looks when they are told of.
-fn probe(server: &Server, sim: &Path, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+fn probe(
+    server: &Server,
+    sim: &Path,
+    arguments: &Arguments,
+    (rate, figures): (f64, &mut Figures),
+) -> Result<()> {
     let (profiles, seconds) = (arguments.profiles.to_string(), arguments.seconds.max(12).to_string());
-    let load = ["ingest", "--profiles", &profiles, "--seconds", &seconds, "--connections", "1"];
+    figures.add("probe_load_events_per_s", rate.round(), "events/s");
+    let rate = format!("{rate:.0}");
+    let load =
+        ["ingest", "--profiles", &profiles, "--seconds", &seconds, "--connections", "4", "--rate", &rate];
     let mut load = server.command(sim, &load).stdout(std::process::Stdio::null()).spawn()?;
     let address = server.address.clone();
     let sending = std::thread::spawn(move || -> Result<Vec<u64>> {

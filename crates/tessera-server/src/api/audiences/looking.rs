@@ -253,7 +253,7 @@ impl<L: Log, S: Store> Looking<L, S> {
         // Before the year 1, for definitions that look at all times, is no time of SQL.
         let first = times.flatten().min().filter(|first| first.as_millis() > 0);
         if let Some(first) = first {
-            let _written = write!(sql, " AND timestamp >= TIMESTAMP '{first}'");
+            let _written = write!(sql, " AND timestamp >= TIMESTAMPTZ '{first}'");
         }
         sql
     }
