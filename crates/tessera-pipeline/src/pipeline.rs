@@ -64,6 +64,10 @@ pub fn sealed_apply(key: &HashKey, documents: &[Document]) -> Result<Operation, 
 
 /// Takes log records in order and brings the store up to them.
 ///
+/// So often rows are loaded again when another node was faster. A row that is not what others say it was conflicts each time: the
+/// store is damaged, and trying for ever would hide it.
+const CONFLICTS_MAX: u32 = 1_000;
+
 /// Not `Sync`: one pipeline per store folder (or per partition).
 pub struct Pipeline<L, S> {
     log: Arc<L>,
@@ -234,10 +238,12 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let rules = self.rules.load_full();
         self.timed(Stage::Parse, |this| items.iter_mut().for_each(|item| item.parse(&rules, &this.key)));
         let count: usize = items.iter().map(Item::len).sum();
+        let mut conflicts = 0;
         loop {
             match self.try_batch(&rules, &items, next) {
                 // Another node was faster with one of the rows: load again.
-                Err(PipelineError::Store(StoreError::Conflict { .. })) => {
+                Err(PipelineError::Store(StoreError::Conflict { .. })) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
                     self.metrics.conflicts.fetch_add(1, Ordering::Relaxed);
                 }
                 other => {
@@ -296,10 +302,12 @@ impl<L: Log, S: Store> Pipeline<L, S> {
 
     fn operate(&mut self, item: &Item) -> Result<(), PipelineError> {
         let Record::Operation { at, operation } = &item.record else { return Ok(()) };
+        let mut conflicts = 0;
         loop {
             match self.try_operation(item, *at, operation) {
                 // A courier was faster with one of the rows: load again.
-                Err(PipelineError::Store(StoreError::Conflict { .. })) => {
+                Err(PipelineError::Store(StoreError::Conflict { .. })) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
                     self.metrics.conflicts.fetch_add(1, Ordering::Relaxed);
                 }
                 other => return other,

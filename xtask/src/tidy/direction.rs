@@ -86,6 +86,7 @@ const DIRECTIONS: [(&str, &[&str]); 24] = [
             "tessera-identity",
             "tessera-profile",
             "tessera-quality",
+            "tessera-audience",
             "tessera-store",
             "tessera-store-embedded",
             "tessera-connect",

@@ -10,6 +10,7 @@ use tessera_pipeline::{Query, QueryError, list_rejects, load_rules, load_totals}
 use tessera_profile::{Grouping, Row, View};
 use tessera_store::{Change, Changes, MemoryStore, Position, Store, Table};
 
+use super::audiences::COMPUTED;
 use super::expected::{Expected, ExpectedReject};
 use super::message::{Address, hash_key};
 use super::oracle::Oracle;
@@ -169,10 +170,12 @@ fn reduced(profile: &Value) -> Value {
         let members = profile.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
         members.iter().map(|(name, value)| (name.clone(), reduce(value))).collect()
     };
+    let mut traits = profile.get("traits").and_then(Value::as_object).cloned().unwrap_or_default();
+    traits.retain(|name, _| !name.starts_with(COMPUTED));
     json!({
         "id": profile.get("id"),
         "identifiers": identifiers,
-        "traits": profile.get("traits"),
+        "traits": traits,
         "provenance": each("provenance", &|word| word.get("message_id").cloned().unwrap_or_default()),
         "event_counts": each("event_counts", &|count| {
             json!([count.get("count"), count.get("first_at"), count.get("last_at")])

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use tessera_audience::{Happened, Person};
 use tessera_model::{
     LinkOrder, MessageId, MessageKey, OFFICE, Operation, RejectCode, Selector, Strength, Timestamp,
 };
@@ -30,6 +31,7 @@ struct Joined {
     owner: Address,
     name: &'static str,
     at: i64,
+    received_at: i64,
     message: String,
     traits: Vec<(String, Value)>,
     purposes: Vec<&'static str>,
@@ -65,6 +67,8 @@ pub(crate) struct Expected {
     pub(crate) people: People,
     words: BTreeMap<Address, Words>,
     joined: Vec<Joined>,
+    /// The time of the latest record.
+    pub(crate) time: i64,
     /// Owners and ids of the messages that joined.
     pub(crate) seen: BTreeSet<(Address, String)>,
 }
@@ -72,6 +76,7 @@ pub(crate) struct Expected {
 impl Expected {
     /// A request landed in the log.
     pub(crate) fn request(&mut self, position: u64, received_at: i64, request: &Request) {
+        self.time = self.time.max(received_at);
         if let Some(code) = request.whole {
             let payload = String::from_utf8_lossy(&request.body).into_owned();
             let source = request.source.name().to_owned();
@@ -93,6 +98,7 @@ impl Expected {
 
     /// An order landed in the log.
     pub(crate) fn operation(&mut self, position: u64, at: i64, operation: &Operation) {
+        self.time = self.time.max(at);
         match operation {
             Operation::Reject { source, code, payload, .. } => {
                 let (source, payload) = (source.to_string(), payload.clone());
@@ -184,7 +190,7 @@ impl Expected {
             Said::Track(_) | Said::Page | Said::Alias(_) | Said::Consent => Vec::new(),
         };
         let (name, message) = (message.said.name(), message.id.clone());
-        self.joined.push(Joined { owner: owner.clone(), name, at, message, traits, purposes });
+        self.joined.push(Joined { owner: owner.clone(), name, at, received_at, message, traits, purposes });
     }
 
     /// Consent counts for every address on the message, whatever becomes of the message.
@@ -256,6 +262,31 @@ impl Expected {
         profiles.into_iter().map(|addresses| (addresses.clone(), self.profile(&addresses))).collect()
     }
 
+    /// All that one purpose may know of a person; `None`: nothing.
+    pub(crate) fn person(&self, addresses: &[Address], purpose: &str) -> Option<Person> {
+        let is_named =
+            addresses.iter().any(|address| self.people.seen.get(address).is_some_and(Option::is_some));
+        if !is_named || (purpose == NEWS && self.permits_news(addresses).is_err()) {
+            return None;
+        }
+        let is_covered = |joined: &Joined| joined.purposes.contains(&purpose);
+        let joined: Vec<&Joined> =
+            self.joined.iter().filter(|joined| addresses.contains(&joined.owner)).collect();
+        let own = joined.iter().filter(|joined| is_covered(joined));
+        let events: Vec<Happened> = own
+            .map(|joined| Happened {
+                message_id: format!("{} {}", joined.owner.reference(), joined.message),
+                name: joined.name.to_owned(),
+                timestamp: Timestamp::from_millis(joined.at),
+                received_at: Timestamp::from_millis(joined.received_at),
+                properties: json!({}),
+                context: json!({}),
+            })
+            .collect();
+        let traits = traits(&words(&joined, is_covered));
+        (!events.is_empty()).then(|| Person { events, traits, ..Person::default() })
+    }
+
     fn profile(&self, addresses: &[Address]) -> Option<Value> {
         // Somebody said of these that they are another's, and took it back: nothing else is known of them.
         if addresses.iter().all(|address| self.people.seen.get(address).is_none_or(Option::is_none)) {
@@ -275,22 +306,8 @@ impl Expected {
             let (count, first, last) = counts.entry(joined.name).or_insert((0, joined.at, joined.at));
             (*count, *first, *last) = (*count + 1, (*first).min(joined.at), (*last).max(joined.at));
         }
-        // The last word on a trait wins; whether it may be seen is asked afterwards.
-        let mut words: BTreeMap<&str, (&Joined, &Value)> = BTreeMap::new();
-        for joined in &joined {
-            for (name, value) in &joined.traits {
-                let known = words.entry(name).or_insert((joined, value));
-                if order(joined) > order(known.0) {
-                    *known = (joined, value);
-                }
-            }
-        }
-        words.retain(|_, (joined, _)| is_covered(joined));
-        let traits: Map<String, Value> = words
-            .iter()
-            .filter(|(_, (_, value))| !value.is_null())
-            .map(|(name, (_, value))| ((*name).to_owned(), (*value).clone()))
-            .collect();
+        let words = words(&joined, is_covered);
+        let traits = traits(&words);
         let messages: BTreeMap<&str, &str> =
             words.iter().map(|(name, (joined, _))| (*name, joined.message.as_str())).collect();
         // What only an alias named stays out of sight.
@@ -321,6 +338,29 @@ impl Expected {
             "last_seen_at": times.iter().map(|(_, last, _)| *last).max().map(time),
         }))
     }
+}
+
+/// The last word on each trait wins; whether it may be seen is asked afterwards.
+fn words<'j>(
+    joined: &[&'j Joined],
+    is_covered: impl Fn(&Joined) -> bool,
+) -> BTreeMap<&'j str, (&'j Joined, &'j Value)> {
+    let mut words: BTreeMap<&str, (&Joined, &Value)> = BTreeMap::new();
+    for joined in joined {
+        for (name, value) in &joined.traits {
+            let known = words.entry(name).or_insert((joined, value));
+            if order(joined) > order(known.0) {
+                *known = (joined, value);
+            }
+        }
+    }
+    words.retain(|_, (joined, _)| is_covered(joined));
+    words
+}
+
+fn traits(words: &BTreeMap<&str, (&Joined, &Value)>) -> Map<String, Value> {
+    let shown = words.iter().filter(|(_, (_, value))| !value.is_null());
+    shown.map(|(name, (_, value))| ((*name).to_owned(), (*value).clone())).collect()
 }
 
 fn order(joined: &Joined) -> (i64, Option<MessageKey>) {

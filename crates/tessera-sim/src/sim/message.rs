@@ -118,6 +118,14 @@ impl Source {
 
 /// The workspace in which all of this is declared.
 pub(crate) fn workspace() -> Value {
+    let mut all = plain_workspace();
+    if let Value::Array(documents) = &mut all {
+        documents.extend(super::audiences::documents());
+    }
+    all
+}
+
+fn plain_workspace() -> Value {
     json!([
         {"kind": "Purpose", "name": SERVICE, "basis": "contract"},
         {"kind": "Purpose", "name": NEWS, "basis": "consent"},

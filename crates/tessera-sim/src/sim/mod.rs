@@ -2,8 +2,9 @@
 //!
 //! Not a load test and not threads: one seed is one history, and a failure prints the seed and the step that show it.
 //! What is checked is DESIGN's promises 1 (nothing acknowledged is lost, nothing counted twice), 2 (nothing vanishes
-//! silently) and 5 (the same log gives the same state). Reference: the simulators of FoundationDB and TigerBeetle.
+//! silently) and 5 (the same log gives the same state), and that audiences have the members that they should, told once. Reference: the simulators of FoundationDB and TigerBeetle.
 
+mod audiences;
 mod brittle;
 mod check;
 mod expected;

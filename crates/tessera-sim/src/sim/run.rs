@@ -8,11 +8,12 @@ use std::sync::Arc;
 use tessera_model::{
     Operation, ParseContext, Record, RejectCode, RequestId, SourceName, Timestamp, parse_body,
 };
-use tessera_pipeline::{Item, Pipeline, PipelineOptions, StateHash, state_hash};
+use tessera_pipeline::{Item, Pipeline, PipelineOptions, StateHash, next_due, state_hash};
 use tessera_store::{Clock, Log, LogError, MemoryStore, Position, Retention, Store};
 use tessera_store_embedded::CheckpointFault;
 use tessera_store_embedded::log::sim_disk::Fault;
 
+use super::audiences::{check_members, check_told};
 use super::check::{check, check_counts, copy_of};
 use super::machine::{Machine, SimLog};
 use super::message::{Request, hash_key, workspace};
@@ -147,7 +148,7 @@ impl Run {
             Action::Wait => {
                 let millis = 1_000 * (1 + self.random.below(1_200));
                 self.machine()?.clock.advance_millis(i64::try_from(millis).unwrap_or(0));
-                Ok(())
+                self.tick().map(drop)
             }
             Action::Cut => self.cut(),
             Action::Crash => self.crash(),
@@ -182,6 +183,7 @@ impl Run {
         }
         self.oracle.check_nothing_waits()?;
         self.act(Action::Check)?;
+        self.check_audiences()?;
         let now = self.machine()?.now();
         let store = Arc::clone(&self.machine()?.store);
         check_counts(store.as_ref(), &mut self.oracle, now)?;
@@ -433,6 +435,34 @@ impl Run {
         let at: Timestamp = self.machine()?.now();
         let record = Record::Operation { at, operation: operation.clone() };
         self.append(vec![(record, Load::Order { operation, at: at.as_millis() })]).map(drop)
+    }
+
+    /// Orders that who is due is asked, as the server does. Returns whether anybody was.
+    fn tick(&mut self) -> Checked<bool> {
+        let machine = self.machine()?;
+        let due = next_due(machine.store.as_ref()).map_err(Violation::of("read who is due"))?;
+        let is_due = due.is_some_and(|due| due <= machine.now());
+        if is_due {
+            self.order(Operation::Tick {})?;
+        }
+        Ok(is_due)
+    }
+
+    /// Asks everybody who is due, and compares who is a member of what.
+    fn check_audiences(&mut self) -> Checked {
+        for _ in 0..100 {
+            self.machine()?.pipeline.catch_up().map_err(Violation::of("catch up"))?;
+            if !self.tick()? {
+                break;
+            }
+            self.after_step()?;
+        }
+        let store = Arc::clone(&self.machine()?.store);
+        let time = Timestamp::from_millis(self.oracle.expected.time);
+        let due = next_due(store.as_ref()).map_err(Violation::of("read who is due"))?;
+        ensure(due.is_none_or(|due| due > time), || "somebody is due for ever".to_owned())?;
+        check_members(store.as_ref(), &mut self.oracle.expected, time)?;
+        check_told(store.as_ref(), &mut self.oracle.expected)
     }
 
     /// Catches up and compares everything.
