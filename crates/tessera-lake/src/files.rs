@@ -116,6 +116,9 @@ impl Writing {
     }
 }
 
+/// Which rows of a batch are needed.
+type Passes = dyn FnMut(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send;
+
 /// Which rows of a file are needed: compared before other columns are read at all.
 pub(crate) struct Filter {
     /// What is compared.
@@ -123,7 +126,7 @@ pub(crate) struct Filter {
     /// Whether a group of rows may hold any, by its statistics.
     pub(crate) may_hold: Box<dyn Fn(&RowGroupMetaData) -> bool>,
     /// Which rows of a batch of these columns are.
-    pub(crate) passes: Box<dyn FnMut(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>,
+    pub(crate) passes: Box<Passes>,
 }
 
 /// Reads some columns of a file, in batches.
@@ -222,20 +225,17 @@ fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statist
 
 /// The earliest and the latest time of a group of rows, by its statistics.
 pub(crate) fn times_of(group: &RowGroupMetaData) -> Option<(i64, i64)> {
-    match statistics(group, "timestamp")? {
-        Statistics::Int64(times) => Some((*times.min_opt()?, *times.max_opt()?)),
-        _ => None,
-    }
+    let Statistics::Int64(times) = statistics(group, "timestamp")? else { return None };
+    Some((*times.min_opt()?, *times.max_opt()?))
 }
 
 /// The least and the greatest text of a column in a group of rows, by its statistics.
 pub(crate) fn texts_of<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<(&'a str, &'a str)> {
-    match statistics(group, column)? {
-        Statistics::ByteArray(texts) if texts.min_is_exact() && texts.max_is_exact() => {
-            Some((texts.min_opt()?.as_utf8().ok()?, texts.max_opt()?.as_utf8().ok()?))
-        }
-        _ => None,
+    let Statistics::ByteArray(texts) = statistics(group, column)? else { return None };
+    if !texts.min_is_exact() || !texts.max_is_exact() {
+        return None;
     }
+    Some((texts.min_opt()?.as_utf8().ok()?, texts.max_opt()?.as_utf8().ok()?))
 }
 
 impl Iterator for Batches {

@@ -57,46 +57,42 @@ impl Compared {
     }
 
     fn read(condition: &Expr) -> Option<Self> {
-        match condition {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                match (Self::read(left)?, Self::read(right)?) {
-                    (Self::Text(one, mut texts), Self::Text(other, more)) if one == other => {
-                        texts.extend(more);
-                        Some(Self::Text(one, texts))
-                    }
-                    _ => None,
-                }
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
-                (Expr::Column(column), Expr::Literal(value, _)) => Self::one(&column.name, *op, value),
-                (Expr::Literal(value, _), Expr::Column(column)) => Self::one(&column.name, op.swap()?, value),
-                _ => None,
-            },
-            Expr::InList(InList { expr, list, negated: false }) => {
-                let Expr::Column(column) = expr.as_ref() else { return None };
-                let text = |one: &Expr| match one {
-                    Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
-                    _ => None,
-                };
-                Some(Self::Text(known(&column.name)?, list.iter().map(text).collect::<Option<_>>()?))
-            }
-            _ => None,
+        if let Expr::InList(InList { expr, list, negated: false }) = condition {
+            let Expr::Column(column) = expr.as_ref() else { return None };
+            let text = |one: &Expr| {
+                let Expr::Literal(value, _) = one else { return None };
+                value.try_as_str().flatten().map(str::to_owned)
+            };
+            return Some(Self::Text(known(&column.name)?, list.iter().map(text).collect::<Option<_>>()?));
         }
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return None };
+        if *op == Operator::Or {
+            let (Self::Text(one, mut texts), Self::Text(other, more)) =
+                (Self::read(left)?, Self::read(right)?)
+            else {
+                return None;
+            };
+            texts.extend(more);
+            return (one == other).then_some(Self::Text(one, texts));
+        }
+        if let (Expr::Column(column), Expr::Literal(value, _)) = (left.as_ref(), right.as_ref()) {
+            return Self::one(&column.name, *op, value);
+        }
+        let (Expr::Literal(value, _), Expr::Column(column)) = (left.as_ref(), right.as_ref()) else {
+            return None;
+        };
+        Self::one(&column.name, op.swap()?, value)
     }
 
     fn one(column: &str, op: Operator, value: &ScalarValue) -> Option<Self> {
-        match (value, op) {
-            (ScalarValue::TimestampMicrosecond(Some(micros), _), _) if column == "timestamp" => match op {
-                Operator::Gt | Operator::GtEq => Some(Self::From(*micros)),
-                Operator::Lt | Operator::LtEq => Some(Self::Until(*micros)),
-                _ => None,
-            },
-            (value, Operator::Eq) => {
-                let text = value.try_as_str().flatten()?.to_owned();
-                Some(Self::Text(known(column)?, BTreeSet::from([text])))
+        if let (ScalarValue::TimestampMicrosecond(Some(micros), _), "timestamp") = (value, column) {
+            if matches!(op, Operator::Gt | Operator::GtEq) {
+                return Some(Self::From(*micros));
             }
-            _ => None,
+            return matches!(op, Operator::Lt | Operator::LtEq).then_some(Self::Until(*micros));
         }
+        let text = value.try_as_str().flatten().filter(|_| op == Operator::Eq)?;
+        Some(Self::Text(known(column)?, BTreeSet::from([text.to_owned()])))
     }
 
     pub(crate) fn column(&self) -> &'static str {

@@ -332,10 +332,12 @@ fn in_plain_types(frame: DataFrame) -> Result<DataFrame, QueryFailure> {
     }
     let columns = schema.iter().map(|(table, field)| {
         let column = Expr::Column(Column::new(table.cloned(), field.name()));
-        let text = match field.data_type() {
-            DataType::Union(_, _) => json_union_to_text_udf().call(vec![column]),
-            DataType::Utf8View => column,
-            _ => return column,
+        if is_plain(field.data_type()) {
+            return column;
+        }
+        let text = match field.data_type() == &DataType::Utf8View {
+            true => column,
+            false => json_union_to_text_udf().call(vec![column]),
         };
         cast(text, DataType::Utf8).alias(field.name())
     });

@@ -102,21 +102,14 @@ impl Gate {
                 || compared.iter().any(|one| one.column() == name)
                 || (wants_json && (JSON.contains(&name) || name == "rest"))
         });
-        let typed = |field: &Arc<Field>| match field.data_type() {
-            // What is masked is made anew, of whole texts.
-            DataType::Utf8
-                if wants_json && (JSON.contains(&field.name().as_str()) || field.name() == "rest") =>
-            {
-                Arc::clone(field)
+        // What is masked is made anew, of whole texts.
+        let is_whole = |name: &str| wants_json && (JSON.contains(&name) || name == "rest");
+        let typed = |field: &Arc<Field>| {
+            let coded = coded(field);
+            match coded.data_type() == &DataType::Utf8 && !is_whole(field.name()) {
+                true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+                false => coded,
             }
-            DataType::Utf8 => {
-                let field = coded(field);
-                match field.data_type() {
-                    DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-                    _ => field,
-                }
-            }
-            _ => Arc::clone(field),
         };
         Arc::new(Schema::new(fields.map(typed).collect::<Vec<_>>()))
     }
