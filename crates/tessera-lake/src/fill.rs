@@ -18,7 +18,7 @@ use tessera_audience::{
     Compiled, DefinitionName, Definitions, EventView, FeatureId, FragmentState, Uses, definitions,
 };
 use tessera_model::{FillOrder, FragmentId, MessageId, MessageKey, Operation, PurposeSet, Rules, SourceName};
-use tessera_pipeline::{LakeFeed, PipelineError, load_catalogue, profile_of};
+use tessera_pipeline::{FILL_PARTS, LakeFeed, PipelineError, load_catalogue, profile_of};
 use tessera_store::{LakeError, Log, Store};
 
 use crate::DeltaLake;
@@ -28,8 +28,6 @@ use crate::columns::{Columns, STORED, from_micros};
 use crate::files::Batches;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Parts of a filling: the first byte of a fragment's id says which.
-pub const FILL_PARTS: u64 = 256;
 /// How long it rests after an error.
 const REST: Duration = Duration::from_secs(5);
 

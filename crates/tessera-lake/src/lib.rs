@@ -18,9 +18,9 @@ mod table;
 mod tests;
 mod wire;
 
-pub use batch::{Crowd, Everybody, Recomputed};
+pub use batch::{Compared, Crowd, Everybody, Recomputed};
 pub use delta::{DeltaLake, LakeOptions};
-pub use fill::{FILL_PARTS, FillError, Filled, Filler, Order};
+pub use fill::{FillError, Filled, Filler, Order};
 pub use query::{
     Answer, Asked, AskedOfEverybody, Engine, Format, QueryFailure, QueryLimits, SQL_BYTES_MAX, Seen,
 };

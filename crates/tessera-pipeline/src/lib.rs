@@ -68,7 +68,8 @@ mod will;
 
 pub use appender::{Appender, AppenderOptions, Overloaded, Submission};
 pub use audience::{
-    Catalogue, Filling, Ticker, TickerHandle, Walk, audience_size, load_catalogue, memberships_of, next_due,
+    Catalogue, FILL_PARTS, Filling, Standing, Ticker, TickerHandle, Walk, audience_size, load_catalogue,
+    memberships_of, next_due, standing_of,
 };
 pub use auditor::{Auditor, AuditorHandle, tell_of_falls};
 pub use canary::{Canaries, CanaryError, CanaryScan, CanaryTrace, Scanning};

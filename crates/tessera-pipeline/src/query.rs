@@ -13,7 +13,7 @@ use tessera_profile::{
     Asked, Cluster, ConsentView, Folded, Grouping, Profile, Reader, Recent, Row, Subject, View, consents,
     disclose, fold, is_served,
 };
-use tessera_store::{Key, Log, Position, Store, Table};
+use tessera_store::{Key, Log, Position, Store, Table, Value};
 
 use crate::PipelineError;
 use crate::audience::{ComputedValues, Computing};
@@ -269,6 +269,14 @@ pub(crate) fn load_cluster(
     store: &impl Store,
     id: FragmentId,
 ) -> Result<Option<(Box<Cluster>, usize)>, PipelineError> {
+    Ok(load_standing(store, id)?.map(|(_, cluster, node)| (cluster, node)))
+}
+
+/// The same, with the row that it is read from.
+pub(crate) fn load_standing(
+    store: &impl Store,
+    id: FragmentId,
+) -> Result<Option<(Value, Box<Cluster>, usize)>, PipelineError> {
     let mut at = id;
     for _ in 0..64 {
         let Some(bytes) = store.load(&[cluster_key(at)])?.into_iter().next().flatten() else {
@@ -278,7 +286,7 @@ pub(crate) fn load_cluster(
             Row::Pointer(target) => at = target,
             Row::Tombstone(_) => return Ok(None),
             Row::Cluster(cluster) => {
-                return Ok(cluster.find(id).map(|node| (cluster, node)));
+                return Ok(cluster.find(id).map(|node| (bytes, cluster, node)));
             }
         }
     }

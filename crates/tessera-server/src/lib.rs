@@ -25,7 +25,9 @@ mod tls;
 pub use access::{AccessSettings, Action, Audit, AuditEvent, Role, allows, role_reference};
 pub use metrics::metric_reference;
 pub use openapi::openapi;
-pub use queries::{Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal};
+pub use queries::{
+    Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
+};
 pub use routes::router;
 pub use serve::{serve, serve_limited, serve_tls};
 pub use shared::{Limits, Parts};

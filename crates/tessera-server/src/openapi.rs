@@ -96,6 +96,7 @@ use crate::{access, api, ingest, system};
         api::audiences::members::members,
         api::audiences::overlap::overlap,
         api::audiences::export::export,
+        api::audiences::recompute::recompute,
         api::audiences::check::check,
         api::audiences::preview::preview,
         api::audiences::explain::explain,

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tessera_model::{FragmentId, LabelSet, PurposeName, Rules, Timestamp};
+use tessera_audience::Definitions;
+use tessera_model::{AudienceName, FragmentId, LabelSet, PurposeName, Rules, Timestamp};
 use tessera_policy::Labels;
 
 /// Who asks what, and why.
@@ -43,6 +44,33 @@ pub struct QueryAnswer {
     pub fields: BTreeSet<String>,
 }
 
+/// An audience whose members are asked for a second time, by SQL.
+#[derive(Clone, Debug)]
+pub struct RecomputeAsked {
+    /// The audience.
+    pub audience: AudienceName,
+    /// The definitions in force.
+    pub definitions: Arc<Definitions>,
+    /// The workspace in force.
+    pub rules: Arc<Rules>,
+    /// Its labels.
+    pub labels: Arc<Labels>,
+}
+
+/// The members by SQL against those who were announced, of the people whom the audience's purpose permits to look at.
+pub struct RecomputeAnswer {
+    /// How many people were looked at.
+    pub people: u64,
+    /// Members that both say.
+    pub agreed: u64,
+    /// Members that were announced and are none by SQL.
+    pub only_stream: BTreeSet<FragmentId>,
+    /// Members by SQL that were not announced.
+    pub only_batch: BTreeSet<FragmentId>,
+    /// People of whom the two say different, and who changed while they were asked.
+    pub unsettled: u64,
+}
+
 /// Why there is none. Holds no personal data but what the query itself says.
 #[derive(Clone, Debug)]
 pub struct QueryRefusal {
@@ -59,6 +87,9 @@ pub struct QueryRefusal {
 /// An answer on its way. Dropping it ends the query.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<QueryAnswer, QueryRefusal>> + Send + 'a>>;
 
+/// The same, of an audience.
+pub type Recomputing<'a> = Pin<Box<dyn Future<Output = Result<RecomputeAnswer, QueryRefusal>> + Send + 'a>>;
+
 /// Answers SQL: shows what the purpose permits and the reader may see, and nothing else.
 pub trait Queries: Send + Sync {
     /// The media types that it answers in, the usual one first.
@@ -66,4 +97,10 @@ pub trait Queries: Send + Sync {
 
     /// Answers one query.
     fn ask(&self, asked: QueryAsked) -> Answering<'_>;
+
+    /// Asks for the members of an audience by SQL, and holds them against those who were announced.
+    fn recompute(&self, asked: RecomputeAsked) -> Recomputing<'_>;
+
+    /// Brings to the lake whatever the state has by now. Blocks.
+    fn catch_up(&self) -> Result<(), QueryRefusal>;
 }

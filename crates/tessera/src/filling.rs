@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use tessera_lake::{DeltaLake, FILL_PARTS, Filler};
-use tessera_pipeline::{Appender, LakeFeed};
+use tessera_lake::{DeltaLake, Filler};
+use tessera_pipeline::{Appender, FILL_PARTS, LakeFeed};
 use tessera_store::{Log, Store};
 
 use crate::governance::{Subjects, order};

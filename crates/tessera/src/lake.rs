@@ -6,10 +6,18 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+<<<<<<< HEAD
 use anyhow::Context as _;
 use tessera_lake::{Answer, Asked, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits};
+=======
+use tessera_lake::{
+    Answer, Asked, Compared, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits, Recomputed,
+};
+>>>>>>> ff7fa6d (Ask for an audience's members a second time by SQL, and tell how far a filling is)
 use tessera_pipeline::LakeFeed;
-use tessera_server::{Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal};
+use tessera_server::{
+    Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
+};
 use tessera_store::{Clock, Lake as _, Log, Position, Store};
 
 use crate::governance::Subjects;
@@ -94,15 +102,15 @@ pub(crate) fn start<L: Log, S: Store>(
 }
 
 /// Answers SQL.
-pub(crate) struct Answers<S> {
+pub(crate) struct Answers<L, S> {
     engine: Arc<Engine>,
-    store: Arc<S>,
+    feed: Arc<LakeFeed<L, S>>,
 }
 
-impl<S: Store> Answers<S> {
+impl<L: Log, S: Store> Answers<L, S> {
     pub(crate) fn new(
         lake: &Arc<DeltaLake>,
-        store: &Arc<S>,
+        feed: &Arc<LakeFeed<L, S>>,
         settings: &Settings,
         folder: &Path,
     ) -> anyhow::Result<Arc<Self>> {
@@ -116,11 +124,11 @@ impl<S: Store> Answers<S> {
             threads: std::thread::available_parallelism().map_or(2, Into::into),
         };
         let engine = Engine::new(Arc::clone(lake), folder.join("lake").join("spill"), limits)?;
-        Ok(Arc::new(Self { engine: Arc::new(engine), store: Arc::clone(store) }))
+        Ok(Arc::new(Self { engine: Arc::new(engine), feed: Arc::clone(feed) }))
     }
 }
 
-impl<S: Store> Queries for Answers<S> {
+impl<L: Log, S: Store> Queries for Answers<L, S> {
     fn media_types(&self) -> &[&'static str] {
         &MEDIA_TYPES
     }
@@ -136,10 +144,25 @@ impl<S: Store> Queries for Answers<S> {
             now: asked.now,
         };
         Box::pin(async move {
-            let answer =
-                self.engine.ask(Arc::clone(&self.store), (asked.rules, asked.labels), question).await;
+            let store = Arc::clone(&self.feed.store);
+            let answer = self.engine.ask(store, (asked.rules, asked.labels), question).await;
             answer.map(told).map_err(|failure| refused(&failure))
         })
+    }
+
+    fn recompute(&self, asked: RecomputeAsked) -> Recomputing<'_> {
+        let RecomputeAsked { audience, definitions, rules, labels } = asked;
+        let compared = Compared { rules, labels, definitions, name: audience };
+        Box::pin(async move {
+            let answer = self.engine.recompute(&self.feed, &compared).await;
+            let Recomputed { people, agreed, only_stream, only_batch, unsettled } =
+                answer.map_err(|failure| refused(&failure))?;
+            Ok(RecomputeAnswer { people, agreed, only_stream, only_batch, unsettled })
+        })
+    }
+
+    fn catch_up(&self) -> Result<(), QueryRefusal> {
+        self.feed.flush().map(drop).map_err(|error| refused(&error.into()))
     }
 }
 

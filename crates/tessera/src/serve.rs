@@ -76,6 +76,7 @@ pub(crate) fn run(
         progress: runner.progress(),
     };
     let feed = lake::feed(&subjects, &lake);
+    let answers = Answers::new(&lake, &feed, settings, &data.path)?;
     let retention = Keeper::of(&subjects, &stop, settings, (data.snapshots(), Arc::clone(&feed))).start()?;
     let filling = lake::start(Arc::clone(&feed), settings, Arc::clone(&stop))?;
     let matchers = matching::start(&subjects, appender.clone(), &matching)?;
@@ -100,7 +101,7 @@ pub(crate) fn run(
         housekeeping: Arc::clone(&governance.housekeeping),
         matching: Arc::clone(&matching),
         mail_servers: settings.contact.mail_servers()?,
-        queries: Some(Answers::new(&lake, &store, settings, &data.path)?),
+        queries: Some(answers),
         lake: Some(lake),
         folder: data.path.clone(),
         limits: limits(settings),

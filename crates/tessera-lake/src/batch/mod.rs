@@ -30,7 +30,7 @@ pub use crowd::Crowd;
 pub(crate) use events::Reads;
 pub use live::Everybody;
 pub(crate) use live::Lakeside;
-pub use recompute::Recomputed;
+pub use recompute::{Compared, Recomputed};
 use sql::{Needs, Written};
 pub(crate) use window::Bounds;
 

@@ -19,6 +19,7 @@ use datafusion_functions_json::udfs::json_union_to_text_udf;
 use futures::StreamExt as _;
 use tessera_audience::{DefinitionName, Definitions};
 use tessera_model::{HashKey, LabelSet, PurposeName, Rules, Timestamp};
+use tessera_pipeline::PipelineError;
 use tessera_policy::Labels;
 use tessera_store::{LakeError, Store};
 use tokio::runtime::Runtime;
@@ -222,6 +223,16 @@ impl Engine {
             lakeside.ask(engine.context(), &asked.definitions, &asked.names).await
         };
         Ending(runtime.spawn(work)).await.unwrap_or(Err(QueryFailure::Value))
+    }
+
+    /// Runs what reads the store on a thread where that may take its time.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PipelineError> + Send + 'static,
+    ) -> Result<T, QueryFailure> {
+        let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
+        let done = runtime.spawn_blocking(work).await;
+        done.map_or(Err(QueryFailure::Value), |done| done.map_err(QueryFailure::State))
     }
 
     async fn run(

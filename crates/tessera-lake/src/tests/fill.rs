@@ -1,6 +1,6 @@
 //! Definitions that come late are filled from the lake: the members are as if they had always been there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,8 +13,8 @@ use tessera_pipeline::{load_catalogue, memberships_of, next_due};
 use tessera_policy::Labels;
 use tessera_store::Clock as _;
 
-use super::world::{World, key};
-use crate::{Engine, Filler, QueryLimits, Recomputed};
+use super::world::World;
+use crate::{Compared, DeltaLake, Engine, Filler, LakeOptions, QueryLimits, Recomputed};
 
 const MINUTE: i64 = 60_000;
 const PEOPLE: u8 = 5;
@@ -135,20 +135,50 @@ fn members(world: &World) -> BTreeMap<FragmentId, Vec<AudienceId>> {
     names.map(|name| world.id(&name)).map(|id| (id, of(id))).collect()
 }
 
-/// The members by SQL against those of the stream, of each audience.
-fn recomputed(world: &World) -> Vec<Recomputed> {
+/// The members by SQL over a lake against those of the stream, of each audience.
+fn recomputed(world: &World, lake: &Arc<DeltaLake>) -> Vec<Recomputed> {
     let rules = world.pipeline.rules().load_full();
     let labels = Arc::new(Labels::new(&rules));
-    let all = Arc::new(definitions(&rules.workspace).unwrap());
+    let definitions = Arc::new(definitions(&rules.workspace).unwrap());
     let spill = world.folder.path().join("spill");
-    let engine = Arc::new(Engine::new(Arc::clone(&world.lake), spill, QueryLimits::default()).unwrap());
+    let engine = Arc::new(Engine::new(Arc::clone(lake), spill, QueryLimits::default()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let one = |audience: &Audience| {
-        let known = (Arc::clone(&rules), Arc::clone(&labels), key());
-        let asked = (&audience.name, world.clock.now());
-        runtime.block_on(engine.recompute(Arc::clone(&world.store), known, Arc::clone(&all), asked)).unwrap()
+        let (rules, labels, name) = (Arc::clone(&rules), Arc::clone(&labels), audience.name.clone());
+        let compared = Compared { rules, labels, definitions: Arc::clone(&definitions), name };
+        runtime.block_on(engine.recompute(&world.feed, &compared)).unwrap()
     };
-    all.audiences.iter().map(one).collect()
+    definitions.audiences.iter().map(one).collect()
+}
+
+#[test]
+fn who_is_a_member_by_one_way_alone_is_told_and_what_has_not_reached_the_lake_is_waited_for() {
+    let mut world = World::new(with_audiences());
+    let order = |who: u8| Step::Event { who, is_order: true, total: 4, ago: 0, source: true };
+    for number in 0..3 {
+        take(&mut world, number, &order(1));
+    }
+    // Nothing has reached the lake yet.
+    let waited = recomputed(&world, &world.lake);
+    assert_eq!((waited[0].people, waited[0].agreed, waited[0].unsettled), (1, 1, 0), "{waited:?}");
+    assert!(waited.iter().all(|one| one.only_stream.is_empty() && one.only_batch.is_empty()), "{waited:?}");
+    // A lake that has lost everything.
+    let lost = tempfile::tempdir().unwrap();
+    let lost = DeltaLake::open(lost.path(), LakeOptions::default(), world.clock.now()).unwrap();
+    let lost = Arc::new(lost);
+    let differing = recomputed(&world, &lost);
+    let person = BTreeSet::from([world.id("anonymous_id:p1")]);
+    assert_eq!((&differing[0].only_stream, differing[0].agreed), (&person, 0), "count of Order >= 3");
+    assert_eq!((&differing[4].only_batch, differing[4].agreed), (&person, 0), "not performed Order");
+    // Their hour is over, and nobody has asked them yet: that is no difference.
+    world.clock.advance_millis(61 * MINUTE);
+    let due = recomputed(&world, &lost);
+    assert_eq!((due[0].only_stream.len(), due[0].unsettled), (0, 1), "{due:?}");
+    let due = recomputed(&world, &world.lake);
+    assert_eq!((due[4].only_batch.len(), due[4].unsettled), (0, 1), "{due:?}");
+    settle(&mut world);
+    let asked = recomputed(&world, &world.lake);
+    assert_eq!((asked[4].agreed, asked[4].unsettled), (1, 0), "{asked:?}");
 }
 
 proptest! {
@@ -193,8 +223,9 @@ proptest! {
         settle(&mut always);
         prop_assert_eq!(members(&late), members(&always));
         late.feed.flush().unwrap();
-        let recomputed = recomputed(&late);
-        let differ = |one: &&Recomputed| !one.only_stream.is_empty() || !one.only_batch.is_empty();
+        let recomputed = recomputed(&late, &late.lake);
+        let differ =
+            |one: &&Recomputed| !one.only_stream.is_empty() || !one.only_batch.is_empty() || one.unsettled > 0;
         prop_assert_eq!(recomputed.iter().find(differ), None);
         let agreed: usize = members(&late).values().map(Vec::len).sum();
         prop_assert_eq!(recomputed.iter().all(|one| one.agreed == 0), agreed == 0);

@@ -18,6 +18,9 @@ pub(crate) struct Known {
     pub(crate) purpose: PurposeName,
 }
 
+/// Parts of a filling: the first byte of a fragment's id says which.
+pub const FILL_PARTS: u64 = 256;
+
 /// Features that wait for the events before the record that brought them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filling {

@@ -19,11 +19,11 @@ mod told;
 
 pub(crate) use asking::Asking;
 pub(crate) use catalogue::catalogue_key;
-pub use catalogue::{Catalogue, Filling, Walk, load_catalogue};
+pub use catalogue::{Catalogue, FILL_PARTS, Filling, Walk, load_catalogue};
 pub(crate) use computed::{ComputedValues, Computing};
 pub(crate) use following::{Began, Following};
 pub(crate) use message::{Membership, message_id};
-pub use read::memberships_of;
+pub use read::{Standing, memberships_of, standing_of};
 pub(crate) use rows::Before;
 pub use rows::{audience_size, next_due};
 pub(crate) use tick::{Turning, turn};

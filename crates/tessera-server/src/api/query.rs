@@ -150,7 +150,7 @@ pub(super) fn wanted(headers: &HeaderMap, known: &[&'static str]) -> Result<&'st
     })
 }
 
-fn refused(refusal: QueryRefusal) -> ApiError {
+pub(super) fn refused(refusal: QueryRefusal) -> ApiError {
     let QueryRefusal { status, code, what, hint } = refusal;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status.is_server_error() {

@@ -154,6 +154,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &str)] = &[
         "/api/v1/audiences/buyers/export",
         r#"{"identifiers": ["user_id", "email"], "traits": ["plan", "hobby", "diagnosis", "name", "pet"]}"#,
     ),
+    ("post", "/api/v1/audiences/{name}/recompute", "/api/v1/audiences/odd/recompute", ""),
     ("post", "/api/v1/definitions/check", "/api/v1/definitions/check", "{documents}"),
     (
         "post",
@@ -393,6 +394,7 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
         &["odd", "--identifier", "email", "--trait", "name", "--trait", "diagnosis", "-o", "odd.csv"],
     ),
     ("audience graph", &[]),
+    ("audience recompute", &["odd"]),
     ("quality report", &[]),
     ("quality report", &["--html", "quality.html"]),
     ("quality audit", &[]),

@@ -1,7 +1,6 @@
 //! Members as rows, to be written to a file: the identifiers and traits that were asked for, and no others.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -9,19 +8,17 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tessera_evidence::{Entry, Export};
-use tessera_model::AudienceId;
 use tessera_profile::{Profile, Shown};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
-use super::asked::{in_force, named};
-use super::members::{Member, Reading, cursor};
+use super::members::{Member, cursor, reading};
 use crate::access::Viewer;
 use crate::api::disclosure::Look;
-use crate::api::profiles::{granted_purpose, path};
+use crate::api::profiles::path;
 use crate::api::read_json;
 use crate::error::{ApiError, ErrorAnswer};
-use crate::shared::{App, blocking};
+use crate::shared::App;
 
 const ROUTE: &str = "POST /api/v1/audiences/{name}/export";
 const PAGE: usize = 1_000;
@@ -130,32 +127,22 @@ pub(crate) async fn export<L: Log, S: Store>(
         let what = "a column is asked for twice, or there are more than 200";
         return Err(ApiError::bad(what, "name each identifier and trait once"));
     }
-    let rules = app.parts.rules.load_full();
-    let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
-    let shared = Arc::clone(&app);
-    let page = blocking(move || {
-        let app = shared;
-        let definitions = in_force(&rules)?;
-        let audience = named(&definitions, &name)?;
-        let purpose = granted_purpose(&rules, &viewer, audience.purpose.as_str())?;
-        let id = AudienceId::of(&audience.name, &audience.purpose);
-        let reading = Reading { app: &app, rules: &rules, viewer: &viewer, audience: id, purpose: &purpose };
+    reading((app, viewer), name, move |reading, audience| {
         let (members, next) = reading.page(after, PAGE)?;
         let shown: Vec<_> = members.iter().map(|one| (one.id, order.shown(one))).collect();
         let fields: BTreeSet<&String> = shown.iter().flat_map(|(_, shown)| &shown.fields).collect();
+        let (app, viewer) = (reading.app, reading.viewer);
         app.record_entries(&[Entry::Export(Export {
             actor: viewer.actor.as_str().into(),
             what: format!("audience {}", audience.name).into(),
-            purposes: vec![purpose.clone()],
+            purposes: vec![reading.purpose.clone()],
             fields: fields.into_iter().map(|field| field.as_str().into()).collect(),
             count: u64::try_from(members.len()).unwrap_or(u64::MAX),
         })])?;
-        app.record(Look { viewer: &viewer, route: ROUTE, subject: None }, shown)?;
-        let size = tessera_pipeline::audience_size(app.parts.store.as_ref(), id)?;
+        app.record(Look { viewer, route: ROUTE, subject: None }, shown)?;
+        let size = tessera_pipeline::audience_size(app.parts.store.as_ref(), reading.audience)?;
         let rows = members.iter().map(|one| order.row(one)).collect();
         Ok(Json(ExportPage { columns, rows, members: size, next }))
     })
-    .await;
-    drop(permit);
-    page
+    .await
 }

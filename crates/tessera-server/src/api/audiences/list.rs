@@ -1,14 +1,15 @@
 //! What is defined: each definition with what it looks at and who looks at it. No data of people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde::Serialize;
 use tessera_audience::{Audience, Compiled, ComputedTrait, Cost, DefinitionName, Definitions, Uses};
 use tessera_model::{AudienceId, Rules};
-use tessera_pipeline::{audience_size, load_catalogue};
+use tessera_pipeline::{FILL_PARTS, audience_size, load_catalogue};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
@@ -50,6 +51,9 @@ pub(crate) struct DefinitionAnswer {
     /// `live`; `filling`: events from before it was defined are still being counted, and it has no members yet; `asking`:
     /// everybody is being asked, for definitions or what they rest on have changed.
     state: &'static str,
+    /// How much of what it waits for has been counted. While it is `filling`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filled_percent: Option<u64>,
     /// How many were announced as members. Of audiences.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
@@ -73,8 +77,8 @@ struct Describing<'a, S> {
     store: &'a S,
     rules: &'a Rules,
     definitions: &'a Definitions,
-    /// The definitions that wait for what happened before them.
-    filling: BTreeSet<DefinitionName>,
+    /// The definitions that wait for what happened before them: parts that have come, of how many.
+    filling: BTreeMap<DefinitionName, (u64, u64)>,
     is_asking: bool,
 }
 
@@ -82,18 +86,28 @@ impl<'a, S: Store> Describing<'a, S> {
     fn new(store: &'a S, rules: &'a Rules, definitions: &'a Definitions) -> Result<Self, ApiError> {
         let catalogue = load_catalogue(store)?;
         let compiled = Compiled::new(&definitions.audiences, &definitions.traits).unwrap_or_default();
-        let features = catalogue.fillings.values().flat_map(|filling| &filling.features);
-        let filling = features.flat_map(|feature| compiled.concerned_by(*feature));
-        let filling = filling.filter_map(|ordinal| compiled.name(*ordinal)).cloned().collect();
+        let mut filling: BTreeMap<DefinitionName, (u64, u64)> = BTreeMap::new();
+        for one in catalogue.fillings.values() {
+            let concerned = one.features.iter().flat_map(|feature| compiled.concerned_by(*feature));
+            let waiting: BTreeSet<_> = concerned.filter_map(|ordinal| compiled.name(*ordinal)).collect();
+            for name in waiting {
+                let (parts, all) = filling.entry(name.clone()).or_default();
+                (*parts, *all) = (*parts + one.parts, *all + FILL_PARTS);
+            }
+        }
         Ok(Self { store, rules, definitions, filling, is_asking: catalogue.walk.is_some() })
     }
 
     fn state(&self, name: &DefinitionName) -> &'static str {
-        match (self.filling.contains(name), self.is_asking) {
+        match (self.filling.contains_key(name), self.is_asking) {
             (true, _) => "filling",
             (false, true) => "asking",
             (false, false) => "live",
         }
+    }
+
+    fn filled_percent(&self, name: &DefinitionName) -> Option<u64> {
+        self.filling.get(name).map(|(parts, all)| parts * 100 / all)
     }
 
     fn audience(&self, audience: &Audience) -> Result<DefinitionAnswer, ApiError> {
@@ -104,6 +118,7 @@ impl<'a, S: Store> Describing<'a, S> {
                 && (one.events.is_empty() || one.events.iter().any(|name| is_told(name)))
         });
         let id = AudienceId::of(&audience.name, &audience.purpose);
+        let name = DefinitionName::Audience(audience.name.clone());
         Ok(DefinitionAnswer {
             name: audience.name.to_string(),
             purpose: audience.purpose.to_string(),
@@ -113,13 +128,15 @@ impl<'a, S: Store> Describing<'a, S> {
             uses: Uses::of_audience(audience, self.definitions),
             used_by: self.used_by(|uses| uses.audiences.contains(audience.name.as_str())),
             destinations: told.map(|one| one.name.to_string()).collect(),
-            state: self.state(&DefinitionName::Audience(audience.name.clone())),
+            state: self.state(&name),
+            filled_percent: self.filled_percent(&name),
             size: Some(audience_size(self.store, id)?),
             cost: Some(Cost::of(audience)),
         })
     }
 
     fn computed(&self, computed: &ComputedTrait) -> DefinitionAnswer {
+        let name = DefinitionName::ComputedTrait(computed.name.clone());
         DefinitionAnswer {
             name: computed.name.as_str().to_owned(),
             purpose: computed.purpose.to_string(),
@@ -129,7 +146,8 @@ impl<'a, S: Store> Describing<'a, S> {
             uses: Uses::of_trait(computed, self.definitions),
             used_by: self.used_by(|uses| uses.computed_traits.contains(computed.name.as_str())),
             destinations: Vec::new(),
-            state: self.state(&DefinitionName::ComputedTrait(computed.name.clone())),
+            state: self.state(&name),
+            filled_percent: self.filled_percent(&name),
             size: None,
             cost: None,
         }
@@ -141,6 +159,23 @@ impl<'a, S: Store> Describing<'a, S> {
         let traits = all.traits.iter().filter(|one| is_used(&Uses::of_trait(one, all)));
         let audiences = audiences.map(|one| format!("audience {}", one.name));
         audiences.chain(traits.map(|one| format!("trait {}", one.name.as_str()))).collect()
+    }
+}
+
+/// Refuses an audience whose members are not yet what it says: there is nothing to hold against anything.
+pub(super) fn require_live(
+    store: &impl Store,
+    rules: &Rules,
+    (definitions, audience): (&Definitions, &Audience),
+) -> Result<(), ApiError> {
+    let name = DefinitionName::Audience(audience.name.clone());
+    match Describing::new(store, rules, definitions)?.state(&name) {
+        "live" => Ok(()),
+        state => {
+            let what =
+                format!("audience `{}` is {state}: its members are not all announced yet", audience.name);
+            Err(ApiError::rights(StatusCode::CONFLICT, "TES-A093", what, "ask again when it is live"))
+        }
     }
 }
 

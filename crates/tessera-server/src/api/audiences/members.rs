@@ -1,5 +1,6 @@
 //! Who is a member, as the stream announced it: each profile as far as the audience's purpose permits the reader to see it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -7,10 +8,11 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::{Extension, Json};
 use serde::Serialize;
+use tessera_audience::Audience;
 use tessera_model::{AudienceId, FragmentId, PurposeName, Rules, Timestamp};
-use tessera_pipeline::{Query, memberships_of};
+use tessera_pipeline::{Query, QueryError, memberships_of};
 use tessera_policy::Permitted;
-use tessera_profile::{Profile, Reader, View};
+use tessera_profile::{Profile, Reader, Shown, View};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
@@ -61,7 +63,62 @@ pub(super) struct Member {
     pub(super) profile: Permitted<Profile>,
 }
 
+/// Reads the members of an audience, if the account was granted its purpose. Few at a time do.
+pub(super) async fn reading<L: Log, S: Store, T: Send + 'static>(
+    (app, viewer): (App<L, S>, Viewer),
+    name: String,
+    work: impl FnOnce(&Reading<'_, L, S>, &Audience) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let shared = Arc::clone(&app);
+    let permit = shared.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
+    let done = blocking(move || {
+        let rules = app.parts.rules.load_full();
+        let definitions = in_force(&rules)?;
+        let audience = named(&definitions, &name)?;
+        let purpose = granted_purpose(&rules, &viewer, audience.purpose.as_str())?;
+        let id = AudienceId::of(&audience.name, &audience.purpose);
+        let (app, rules, viewer, purpose) = (&app, &rules, &viewer, &purpose);
+        work(&Reading { app, rules, viewer, audience: id, purpose }, audience)
+    })
+    .await;
+    drop(permit);
+    done
+}
+
 impl<L: Log, S: Store> Reading<'_, L, S> {
+    /// The ids of those of these people whom the purpose permits the account to see, up to so many. On record as shown.
+    pub(super) fn named(
+        &self,
+        route: &'static str,
+        people: impl IntoIterator<Item = FragmentId>,
+        limit: usize,
+    ) -> Result<Vec<String>, ApiError> {
+        let labels = self.app.labels(self.rules);
+        let (purpose, now) = (Some(self.purpose), self.app.parts.clock.now());
+        let query = Query { rules: self.rules, purpose, view: View::default(), now };
+        let (hidden, purposes) = (self.viewer.hidden(), self.viewer.purposes.as_ref());
+        let reading = query.seen_by(Reader { labels: &labels, hidden, purposes });
+        let (mut names, mut shown) = (Vec::new(), Vec::new());
+        for id in people {
+            if names.len() >= limit {
+                break;
+            }
+            match reading.by_id(self.app.parts.store.as_ref(), id) {
+                Ok(profile) => {
+                    let name = &profile.get().id;
+                    let fields = BTreeSet::from(["profile_id".to_owned()]);
+                    let purposes = BTreeSet::from([self.purpose.clone()]);
+                    shown.push((id_of(name)?, Shown { fields, purposes }));
+                    names.push(name.clone());
+                }
+                Err(QueryError::NotFound | QueryError::Denied { .. }) => {}
+                Err(QueryError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        self.app.record(Look { viewer: self.viewer, route, subject: None }, shown)?;
+        Ok(names)
+    }
+
     /// About `limit` members after a cursor, and the cursor after them.
     pub(super) fn page(
         &self,
@@ -122,33 +179,17 @@ pub(crate) async fn members<L: Log, S: Store>(
     let limit = params.limit(50, 500)?;
     let after = cursor(params.take("after"))?;
     params.finish("limit, after")?;
-    let rules = app.parts.rules.load_full();
-    let permit = app.lists.acquire().await.map_err(|_| ApiError::Stopping)?;
-    let shared = Arc::clone(&app);
-    let page = blocking(move || {
-        let app = shared;
-        let definitions = in_force(&rules)?;
-        let audience = named(&definitions, &name)?;
-        let purpose = granted_purpose(&rules, &viewer, audience.purpose.as_str())?;
-        let reading = Reading {
-            app: &app,
-            rules: &rules,
-            viewer: &viewer,
-            audience: AudienceId::of(&audience.name, &audience.purpose),
-            purpose: &purpose,
-        };
+    reading((app, viewer), name, move |reading, _| {
         let (members, next) = reading.page(after, limit)?;
         let shown = members.iter().map(|one| (one.id, one.profile.get().shown.clone()));
-        app.record(Look { viewer: &viewer, route: ROUTE, subject: None }, shown)?;
+        reading.app.record(Look { viewer: reading.viewer, route: ROUTE, subject: None }, shown)?;
         let member = |one: Member| MemberAnswer {
             since: one.since.to_string(),
             profile: ProfileAnswer::permitted(one.profile),
         };
         Ok(Json(MemberList { members: members.into_iter().map(member).collect(), next }))
     })
-    .await;
-    drop(permit);
-    page
+    .await
 }
 
 /// A cursor of a page of profiles.

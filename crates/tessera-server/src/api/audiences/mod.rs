@@ -14,6 +14,7 @@ mod looking;
 pub(crate) mod members;
 pub(crate) mod overlap;
 pub(crate) mod preview;
+pub(crate) mod recompute;
 mod seen;
 mod tally;
 

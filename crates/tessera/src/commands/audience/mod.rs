@@ -2,6 +2,7 @@
 
 mod file;
 mod graph;
+mod proof;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -99,6 +100,11 @@ pub(crate) enum Audience {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Ask for the members a second time, by SQL over the lake, and tell where that differs from those that were announced. Fails if it does.
+    Recompute {
+        /// The audience.
+        name: String,
+    },
     /// Show what follows from what: events, traits, audiences, purposes, destinations.
     Graph {
         /// The form.
@@ -156,6 +162,7 @@ impl Audience {
                 let wanted = json!({ "identifiers": identifiers, "traits": traits });
                 file::export(global, name, wanted, (*format, output))
             }
+            Self::Recompute { name } => proof::recompute(global, name),
             Self::Graph { format, output } => {
                 let answer = client(global)?.get("/api/v1/audiences")?;
                 let format = if global.json { GraphForm::Json } else { *format };
@@ -186,7 +193,7 @@ fn listed(global: &Global) -> anyhow::Result<()> {
         for (kind, member) in [("audience", "audiences"), ("computed trait", "computed_traits")] {
             for one in list(answer, member) {
                 let size = one.get("size").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), count);
-                let cells = [text(one, "name"), kind, text(one, "purpose"), &size, text(one, "state")];
+                let cells = [text(one, "name"), kind, text(one, "purpose"), &size, &show::state(one)];
                 rows.push(cells.map(str::to_owned).to_vec());
             }
         }

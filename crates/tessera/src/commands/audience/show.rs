@@ -57,6 +57,13 @@ fn cost(of: &Value) {
     }
 }
 
+/// `live`, or how far it is: `filling 37 %`.
+pub(super) fn state(one: &Value) -> String {
+    let percent = one.get("filled_percent").and_then(Value::as_u64);
+    let percent = percent.map(|percent| format!(" {percent} %")).unwrap_or_default();
+    format!("{}{percent}", text(one, "state"))
+}
+
 pub(super) fn definition(one: &Value) {
     output::line(text(one, "name"));
     field("about", text(one, "description"));
@@ -64,7 +71,7 @@ pub(super) fn definition(one: &Value) {
     field("when", text(one, "text"));
     field("time zone", text(one, "time_zone"));
     let size = one.get("size").and_then(Value::as_u64).map(count).unwrap_or_default();
-    field("members", &format!("{size}, {}", text(one, "state")));
+    field("members", &format!("{size}, {}", state(one)));
     uses(one);
     field("used by", &names(one, "used_by"));
     field("told", &names(one, "destinations"));
