@@ -97,6 +97,7 @@ use crate::{access, api, ingest, system};
         api::audiences::overlap::overlap,
         api::audiences::export::export,
         api::audiences::recompute::recompute,
+        api::audiences::audit::audit,
         api::audiences::check::check,
         api::audiences::preview::preview,
         api::audiences::explain::explain,

@@ -81,7 +81,7 @@ impl Governance {
         appender: Appender,
         settings: &Settings,
         (folder, snapshots): (&Path, &Path),
-        lake: Arc<LakeFeed<L, S>>,
+        lake: &Arc<LakeFeed<L, S>>,
     ) -> anyhow::Result<Self> {
         let Subjects { log, store, rules, key, clock, quiet, evidence, progress } = subjects;
         let housekeeping = Arc::new(Housekeeping::default());
@@ -115,7 +115,7 @@ impl Governance {
                 clock,
                 quiet,
                 snapshots: snapshots.to_owned(),
-                lake: Some(lake),
+                lake: Some(Arc::clone(lake)),
             },
             evidence: Arc::clone(&evidence),
             order: Box::new(move |operation| order(&appender, &progress, order_clock.as_ref(), operation)),

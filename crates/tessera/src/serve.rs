@@ -76,13 +76,12 @@ pub(crate) fn run(
         progress: runner.progress(),
     };
     let feed = lake::feed(&subjects, &lake);
-    let answers = Answers::new(&lake, &feed, settings, &data.path)?;
     let retention = Keeper::of(&subjects, &stop, settings, (data.snapshots(), Arc::clone(&feed))).start()?;
     let filling = lake::start(Arc::clone(&feed), settings, Arc::clone(&stop))?;
     let matchers = matching::start(&subjects, appender.clone(), &matching)?;
     let filler = filling::start(&subjects, appender.clone(), (&lake, &feed))?;
     let governance =
-        Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()), feed)?;
+        Governance::start(subjects, appender.clone(), settings, (&data.path, &data.snapshots()), &feed)?;
     let parts = Parts {
         appender,
         progress: runner.progress(),
@@ -101,7 +100,7 @@ pub(crate) fn run(
         housekeeping: Arc::clone(&governance.housekeeping),
         matching: Arc::clone(&matching),
         mail_servers: settings.contact.mail_servers()?,
-        queries: Some(answers),
+        queries: Some(Answers::new(&lake, &feed, settings, &data.path)?),
         lake: Some(lake),
         folder: data.path.clone(),
         limits: limits(settings),

@@ -10,8 +10,10 @@ mod sequence;
 mod values;
 mod when;
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
-use tessera_model::{AudienceName, Timestamp};
+use tessera_model::{AudienceName, PurposeName, Timestamp};
 
 pub use person::{Happened, Person, Subscribed};
 use values::{Values, compare, follow, passes};
@@ -27,6 +29,8 @@ use crate::{
 pub struct Oracle<'a> {
     definitions: &'a Definitions,
     person: &'a Person,
+    /// What each purpose sees of the person; `None`: all see the same.
+    sights: Option<&'a BTreeMap<PurposeName, Person>>,
     now: Timestamp,
 }
 
@@ -37,7 +41,27 @@ impl<'a> Oracle<'a> {
     /// Asks about `person` as of `now`.
     #[must_use]
     pub const fn new(definitions: &'a Definitions, person: &'a Person, now: Timestamp) -> Self {
-        Self { definitions, person, now }
+        Self { definitions, person, sights: None, now }
+    }
+
+    /// Asks about somebody of whom each purpose sees something else, for one of these purposes. A definition of another purpose that is
+    /// spoken of sees what that one does. `None`: the purpose sees nothing of them, so they are no member of anything that serves it.
+    #[must_use]
+    pub fn for_purpose(
+        definitions: &'a Definitions,
+        sights: &'a BTreeMap<PurposeName, Person>,
+        purpose: &PurposeName,
+        now: Timestamp,
+    ) -> Option<Self> {
+        Some(Self { definitions, person: sights.get(purpose)?, sights: Some(sights), now })
+    }
+
+    /// The same, as another purpose sees the person.
+    fn seen_for(&self, purpose: &PurposeName) -> Option<Self> {
+        match self.sights {
+            Some(sights) => Self::for_purpose(self.definitions, sights, purpose, self.now),
+            None => Some(*self),
+        }
     }
 
     /// Whether the person is a member. Nobody is a member of an audience that is not defined.
@@ -71,7 +95,8 @@ impl<'a> Oracle<'a> {
             return false;
         }
         let within = [within, &[key.as_str()]].concat();
-        self.condition(&audience.when, &Zone::new(&audience.time_zone, self.now), &within)
+        let Some(seen) = self.seen_for(&audience.purpose) else { return false };
+        seen.condition(&audience.when, &Zone::new(&audience.time_zone, self.now), &within)
     }
 
     fn computed_within(&self, name: &str, within: Within<'_>) -> Values {
@@ -81,7 +106,8 @@ impl<'a> Oracle<'a> {
             return Values::default();
         }
         let within = [within, &[key.as_str()]].concat();
-        self.operand(&computed.value, &Zone::new(&computed.time_zone, self.now), &within)
+        let Some(seen) = self.seen_for(&computed.purpose) else { return Values::default() };
+        seen.operand(&computed.value, &Zone::new(&computed.time_zone, self.now), &within)
     }
 
     fn condition(&self, condition: &Condition, zone: &Zone, within: Within<'_>) -> bool {

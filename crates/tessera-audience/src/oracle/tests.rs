@@ -266,3 +266,26 @@ fn a_sample_takes_its_part_of_all_people() {
     }
     assert!((150..250).contains(&taken), "{taken}");
 }
+
+#[test]
+fn a_definition_of_another_purpose_sees_what_that_purpose_does() {
+    let definitions: Definitions = serde_json::from_value(json!({
+        "audiences": [
+            { "name": "buyers", "purpose": "orders", "when": "performed Order" },
+            { "name": "strangers", "purpose": "news", "when": "not member of buyers and not performed Order" },
+        ],
+        "traits": [],
+    }))
+    .unwrap();
+    let [orders, news] = ["orders", "news"].map(|name| PurposeName::parse(name).unwrap());
+    let is_stranger = |sights: &BTreeMap<PurposeName, Person>| {
+        let oracle = Oracle::for_purpose(&definitions, sights, &news, at(NOW));
+        oracle.map(|oracle| oracle.is_member(&AudienceName::parse("strangers").unwrap()))
+    };
+    let bought = person(&[("Order", "2026-03-29T10:00:00Z", Value::Null)]);
+    let both = BTreeMap::from([(orders.clone(), bought.clone()), (news.clone(), person(&[]))]);
+    assert_eq!(is_stranger(&both), Some(false), "orders sees the order");
+    let one = BTreeMap::from([(news.clone(), person(&[]))]);
+    assert_eq!(is_stranger(&one), Some(true), "orders sees nobody");
+    assert_eq!(is_stranger(&BTreeMap::from([(orders, bought)])), None);
+}

@@ -155,6 +155,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &str)] = &[
         r#"{"identifiers": ["user_id", "email"], "traits": ["plan", "hobby", "diagnosis", "name", "pet"]}"#,
     ),
     ("post", "/api/v1/audiences/{name}/recompute", "/api/v1/audiences/odd/recompute", ""),
+    ("post", "/api/v1/definitions/audit", "/api/v1/definitions/audit", "{}"),
     ("post", "/api/v1/definitions/check", "/api/v1/definitions/check", "{documents}"),
     (
         "post",
@@ -395,6 +396,7 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("audience graph", &[]),
     ("audience recompute", &["odd"]),
+    ("audience audit", &["odd", "buyers"]),
     ("quality report", &[]),
     ("quality report", &["--html", "quality.html"]),
     ("quality audit", &[]),

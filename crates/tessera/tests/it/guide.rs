@@ -277,6 +277,13 @@ fn the_page_on_audiences_runs_and_shows_who_enters_and_why() {
     assert!(told.contains("is a member of big-spenders") && told.contains("(until "), "{told}");
     let told = server.json(&["audience", "overlap", "big-spenders", "lookers", "--exact"]);
     assert_eq!((&told["pairs"][0]["members"]["people"], &told["is_exact"]), (&0.into(), &true.into()));
+    let told = server.json(&["audience", "recompute", "lookers"]);
+    assert_eq!((&told["agreed"], &told["looked_at"]), (&1.into(), &3.into()), "{told}");
+    assert_eq!((&told["only_stream"]["people"], &told["only_batch"]["people"]), (&0.into(), &0.into()));
+    let told = server.json(&["audience", "audit", "lookers", "big-spenders"]);
+    let lines: Vec<_> = told["audiences"].as_array().unwrap().iter().map(|one| &one["members"]).collect();
+    assert_eq!((&told["looked_at"], lines), (&3.into(), vec![&1.into(), &1.into()]), "{told}");
+    assert_eq!(told["audiences"][0]["others"], 2, "{told}");
     let exported = fs::read_to_string(server.folder.path().join("big-spenders.csv")).unwrap();
     assert!(
         exported.starts_with("profile_id,since,user_id,spent\r\n") && exported.contains(",ada,"),
@@ -289,6 +296,7 @@ fn the_page_on_audiences_runs_and_shows_who_enters_and_why() {
     let evidence =
         format!("{told}{}", fs::read_to_string(server.folder.path().join("evidence.jsonl")).unwrap());
     assert!(evidence.contains(r#""what":"audience big-spenders""#), "every export is on record");
+    assert!(evidence.contains(r#""what":"an audit of audiences""#), "{evidence}");
     // What is wrong is told with its place, and names that are nearly right.
     let told =
         server.run(&["audience", "preview", "performed Order Completed twice", "--purpose", "analytics"]);

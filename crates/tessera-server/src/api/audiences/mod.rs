@@ -5,6 +5,7 @@
 //! the reader may not see, and there is no gate of its own here.
 
 mod asked;
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod export;
@@ -17,5 +18,6 @@ pub(crate) mod preview;
 pub(crate) mod recompute;
 mod seen;
 mod tally;
+mod whole;
 
 pub(crate) use fields::forbidden_fields;

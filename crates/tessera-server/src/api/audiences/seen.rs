@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tessera_audience::{Compiled, EventView, FragmentState, View};
+use tessera_audience::{Compiled, EventView, FragmentState, Happened, View};
 use tessera_model::{ConsentStatus, MessageId, MessageKey, PurposeName, SubscriptionState, Timestamp};
 use tessera_policy::Permitted;
 use tessera_profile::Profile;
@@ -145,6 +145,23 @@ impl Seen {
 }
 
 impl EventRow {
+    /// The event as the oracle takes it. `None`: it has no message id, or a time is none.
+    pub(super) fn happened(&self) -> Option<Happened> {
+        let value = |text: &Option<String>| {
+            text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        };
+        let in_traits = matches!(self.call.as_str(), "identify" | "group");
+        let name = if self.call == "track" { self.event.as_deref().unwrap_or_default() } else { &self.call };
+        Some(Happened {
+            message_id: self.message_id.clone()?,
+            name: name.to_owned(),
+            timestamp: Timestamp::parse(&self.timestamp)?,
+            received_at: Timestamp::parse(&self.received_at)?,
+            properties: value(if in_traits { &self.traits } else { &self.properties }),
+            context: value(&self.context),
+        })
+    }
+
     fn json(&self, in_traits: bool) -> String {
         let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "{}".to_owned());
         let (name, own) = if in_traits { ("traits", &self.traits) } else { ("properties", &self.properties) };

@@ -105,6 +105,19 @@ pub(crate) enum Audience {
         /// The audience.
         name: String,
     },
+    /// Hold the announced members against a plain second evaluator, for a sample of real people and all that is known of them. Fails if
+    /// they differ.
+    Audit {
+        /// Audiences; all, unless any are named.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// So many people for each audience, half of them members: 1 to 1,000.
+        #[arg(long, default_value_t = 100)]
+        sample: usize,
+        /// Which people: another seed, others.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Show what follows from what: events, traits, audiences, purposes, destinations.
     Graph {
         /// The form.
@@ -163,6 +176,9 @@ impl Audience {
                 file::export(global, name, wanted, (*format, output))
             }
             Self::Recompute { name } => proof::recompute(global, name),
+            Self::Audit { names, sample, seed } => {
+                proof::audit(global, &json!({ "audiences": names, "sample": sample, "seed": seed }))
+            }
             Self::Graph { format, output } => {
                 let answer = client(global)?.get("/api/v1/audiences")?;
                 let format = if global.json { GraphForm::Json } else { *format };

@@ -8,7 +8,7 @@ use super::printed;
 use crate::cli::Global;
 use crate::client::encode;
 use crate::commands::progress::bar;
-use crate::commands::{client, list, number};
+use crate::commands::{client, list, number, text};
 use crate::output::{self, Failure, count};
 
 /// `tessera audience recompute`.
@@ -28,6 +28,35 @@ pub(super) fn recompute(global: &Global, name: &str) -> anyhow::Result<()> {
         ["only_stream", "only_batch"].map(|one| answer.get(one).map_or(0, |one| number(one, "people")));
     failed(people.iter().sum(), format_args!("the stream and SQL differ on audience `{name}`"))
 }
+
+/// `tessera audience audit`.
+pub(super) fn audit(global: &Global, order: &Value) -> anyhow::Result<()> {
+    let answer = asked(global, "/api/v1/definitions/audit", order)?;
+    printed(global, &answer, |answer| {
+        let looked_at = count(number(answer, "looked_at"));
+        output::line(format_args!(
+            "{looked_at} people were asked about, each with all that is known of them"
+        ));
+        for one in list(answer, "audiences") {
+            let (members, others) = (count(number(one, "members")), count(number(one, "others")));
+            let name = text(one, "audience");
+            output::line(format_args!("{name}: {members} members and {others} others by stream and oracle"));
+            for (title, member) in DIFFERING {
+                match one.get(member).map_or(0, |people| number(people, "people")) {
+                    0 => {}
+                    _ => differing(title, one.get(member)),
+                }
+            }
+            unsettled(one);
+        }
+    })?;
+    let of = |one: &Value, member| one.get(member).map_or(0, |people| number(people, "people"));
+    let audiences = list(&answer, "audiences").iter();
+    let people = audiences.map(|one| DIFFERING.map(|(_, member)| of(one, member)).iter().sum::<u64>()).sum();
+    failed(people, format_args!("the stream and the oracle differ"))
+}
+
+const DIFFERING: [(&str, &str); 2] = [("stream alone", "only_stream"), ("oracle alone", "only_oracle")];
 
 fn asked(global: &Global, path: &str, body: &Value) -> anyhow::Result<Value> {
     let waiting = bar("{spinner} asking, {elapsed}")?;
