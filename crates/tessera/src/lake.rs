@@ -6,14 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-<<<<<<< HEAD
 use anyhow::Context as _;
-use tessera_lake::{Answer, Asked, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits};
-=======
 use tessera_lake::{
     Answer, Asked, Compared, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits, Recomputed,
 };
->>>>>>> ff7fa6d (Ask for an audience's members a second time by SQL, and tell how far a filling is)
 use tessera_pipeline::LakeFeed;
 use tessera_server::{
     Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,

@@ -1,12 +1,52 @@
 //! Audiences at the API.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tessera_model::FragmentId;
+use tessera_pipeline::AppenderOptions;
 
 use super::world::{World, documents};
+use crate::queries::RecomputeAnswer;
+use crate::{
+    AccessSettings, Answering, Limits, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAsked,
+    Recomputing,
+};
+
+/// A lake that has lost every event, and answers what it is told to.
+#[derive(Default)]
+struct Lost(Mutex<BTreeSet<FragmentId>>);
+
+impl Queries for Lost {
+    fn media_types(&self) -> &[&'static str] {
+        &["application/json"]
+    }
+
+    fn ask(&self, _: QueryAsked) -> Answering<'_> {
+        let (profiles, fields) = (Vec::new(), BTreeSet::from(["event".to_owned()]));
+        let answer = QueryAnswer { body: b"[]".to_vec(), rows: 0, people: 0, profiles, fields };
+        Box::pin(async move { Ok(answer) })
+    }
+
+    fn recompute(&self, _: RecomputeAsked) -> Recomputing<'_> {
+        let (only_stream, only_batch) = (self.0.lock().clone(), BTreeSet::from([FragmentId([9; 16])]));
+        let answer = RecomputeAnswer { people: 3, agreed: 1, only_stream, only_batch, unsettled: 0 };
+        Box::pin(async move { Ok(answer) })
+    }
+
+    fn catch_up(&self) -> Result<(), QueryRefusal> {
+        Ok(())
+    }
+}
 
 async fn world() -> World {
-    let world = World::new();
+    world_with(World::new()).await
+}
+
+async fn world_with(world: World) -> World {
     let mut all = documents().as_array().unwrap().clone();
     all.push(json!({"kind": "ComputedTrait", "name": "spent", "purpose": "service",
         "value": "sum of total of \"Ordered\""}));
@@ -190,4 +230,45 @@ async fn a_definition_that_looks_at_what_its_purpose_may_not_use_is_refused_whic
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
         assert!(refused.text.contains("TES-A025"), "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn members_that_the_lake_does_not_bear_out_are_told_by_number_and_by_id() {
+    let lost = Arc::new(Lost::default());
+    let (options, limits) = (AppenderOptions::default(), Limits::default());
+    let queries: Arc<dyn Queries> = Arc::clone(&lost) as _;
+    let world = world_with(World::answering(options, limits, AccessSettings::default(), Some(queries))).await;
+    let members = world.get("/api/v1/audiences/buyers/members").await.json();
+    let ids = members["members"].as_array().unwrap().iter().map(|one| one["profile"]["id"].clone());
+    let ids = sorted(ids);
+    let order = json!({"audiences": ["buyers", "readers"]});
+    let audit = world.post("/api/v1/definitions/audit", &order).await.json();
+    let of = |number: usize| audit["audiences"][number].clone();
+    assert_eq!(
+        (&of(0)["audience"], &of(0)["members"], &of(0)["others"]),
+        (&json!("buyers"), &json!(0), &json!(1))
+    );
+    assert_eq!((&of(0)["only_stream"]["people"], &of(0)["unsettled"]), (&json!(2), &json!(0)), "{audit}");
+    assert_eq!(sorted(of(0)["only_stream"]["profiles"].as_array().unwrap().iter().cloned()), ids, "{audit}");
+    assert_eq!((&of(1)["others"], &of(1)["only_oracle"]["people"]), (&json!(3), &json!(0)), "{audit}");
+    // Whoever is not there, or may not be seen, is counted and not named.
+    lost.0.lock().insert(ids[0].parse().unwrap());
+    let told = world.post("/api/v1/audiences/buyers/recompute", &json!({})).await.json();
+    assert_eq!(told["only_stream"], json!({"people": 1, "profiles": [ids[0]]}), "{told}");
+    assert_eq!(told["only_batch"], json!({"people": 1, "profiles": []}), "{told}");
+    let evidence = world.get("/api/v1/evidence?limit=1000").await.text;
+    for what in ["an audit of audiences", "audience buyers, recomputed", "/recompute", "/definitions/audit"] {
+        assert!(evidence.contains(what), "on record: {what}: {evidence}");
+    }
+    let none = world.post("/api/v1/definitions/audit", &json!({"sample": 0})).await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST);
+    // A definition that comes late waits for what happened before it, and cannot be held against anything yet.
+    let mut all = world.get("/api/v1/workspace").await.json()["documents"].as_array().unwrap().clone();
+    all.push(json!({"kind": "Audience", "name": "late", "purpose": "service", "when": "performed Late"}));
+    let applied = world.put("/api/v1/workspace", &json!({ "documents": all })).await;
+    assert_eq!(applied.status, StatusCode::OK, "{}", applied.text);
+    let late = world.get("/api/v1/audiences/late").await.json();
+    assert_eq!((&late["state"], &late["filled_percent"]), (&json!("filling"), &json!(0)), "{late}");
+    let early = world.post("/api/v1/audiences/late/recompute", &json!({})).await;
+    assert_eq!((early.status, early.code().as_str()), (StatusCode::CONFLICT, "TES-A093"), "{}", early.text);
 }

@@ -28,7 +28,7 @@ use tessera_store::{
 use tokio::sync::broadcast;
 use tower::ServiceExt;
 
-use crate::{AccessSettings, AuditEvent, Limits, Parts, router};
+use crate::{AccessSettings, AuditEvent, Limits, Parts, Queries, router};
 
 pub(crate) const KEY: &str = "web-write-key";
 pub(crate) const NEWS_KEY: &str = "news-write-key";
@@ -132,6 +132,15 @@ impl World {
     }
 
     pub(crate) fn guarded(options: AppenderOptions, limits: Limits, access: AccessSettings) -> Self {
+        Self::answering(options, limits, access, None)
+    }
+
+    pub(crate) fn answering(
+        options: AppenderOptions,
+        limits: Limits,
+        access: AccessSettings,
+        queries: Option<Arc<dyn Queries>>,
+    ) -> Self {
         let audit: Arc<Mutex<Vec<AuditEvent>>> = Arc::default();
         let told_audit = Arc::clone(&audit);
         let folder = TempDir::new().unwrap();
@@ -191,7 +200,7 @@ impl World {
             housekeeping: Arc::default(),
             matching: Arc::default(),
             mail_servers: None,
-            queries: None,
+            queries,
             lake: None,
             folder: folder.path().to_owned(),
             limits,
