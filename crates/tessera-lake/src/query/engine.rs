@@ -31,6 +31,7 @@ use super::mask::Masks;
 use super::output::{Format, Output};
 use super::owners::Sights;
 use super::people::{Live, People, Seen, Witness};
+use super::stop::Stop;
 use super::tables::{Kind, PeopleTable};
 use crate::DeltaLake;
 use crate::batch::{Everybody, Lakeside};
@@ -185,14 +186,17 @@ impl Engine {
             now: asked.now,
         });
         let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
-        let (engine, limit) = (Arc::clone(self), Duration::from_secs(self.limits.timeout_seconds));
-        let work = async move { tokio::time::timeout(limit, engine.run(people, masks, &asked)).await };
+        let (engine, stop) = (Arc::clone(self), Stop::default());
+        let context = self.context(&stop);
+        let work = async move { engine.run(context, people, masks, &asked).await };
         let seconds = self.limits.timeout_seconds;
-        match Ending(runtime.spawn(work)).await {
+        // Measured here: the threads of queries may all be busy with planning.
+        let ending = Ending { task: runtime.spawn(work), stop };
+        match tokio::time::timeout(Duration::from_secs(seconds), ending).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(QueryFailure::TimedOut { seconds }),
             // It panicked: an error of the engine, which has told the log where.
-            Err(_) => Err(QueryFailure::Value),
+            Ok(Err(_)) => Err(QueryFailure::Value),
+            Err(_) => Err(QueryFailure::TimedOut { seconds }),
         }
     }
 
@@ -208,7 +212,8 @@ impl Engine {
         asked: AskedOfEverybody,
     ) -> Result<Vec<Everybody>, QueryFailure> {
         let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
-        let engine = Arc::clone(self);
+        let (engine, stop) = (Arc::clone(self), Stop::default());
+        let context = self.context(&stop);
         let work = async move {
             let lakeside = Lakeside {
                 reading: Arc::new(engine.lake.read().await),
@@ -220,9 +225,9 @@ impl Engine {
                 now: asked.now,
                 numbers: Arc::default(),
             };
-            lakeside.ask(engine.context(), &asked.definitions, &asked.names).await
+            lakeside.ask(context, &asked.definitions, &asked.names).await
         };
-        Ending(runtime.spawn(work)).await.unwrap_or(Err(QueryFailure::Value))
+        Ending { task: runtime.spawn(work), stop }.await.unwrap_or(Err(QueryFailure::Value))
     }
 
     /// Runs what reads the store on a thread where that may take its time.
@@ -237,13 +242,13 @@ impl Engine {
 
     async fn run(
         &self,
+        context: SessionContext,
         people: Arc<dyn People>,
         masks: Masks,
         asked: &Asked,
     ) -> Result<Answer, QueryFailure> {
         let witness = Arc::new(Witness::default());
         let reading = Arc::new(self.lake.read().await);
-        let context = self.context();
         let gate = Gate {
             people: Arc::clone(&people),
             sights: Sights::new(Arc::clone(&people), Person::new),
@@ -271,11 +276,12 @@ impl Engine {
         Ok(Answer { body: output.end()?, rows, seen: witness.take() })
     }
 
-    fn context(&self) -> SessionContext {
+    fn context(&self, stop: &Stop) -> SessionContext {
         let config = SessionConfig::new()
             .with_target_partitions(self.limits.threads.max(1))
             .with_information_schema(true);
-        SessionContext::new_with_config_rt(config, Arc::clone(&self.environment))
+        let usual = SessionContext::new_with_config_rt(config, Arc::clone(&self.environment));
+        SessionContext::new_with_state(stop.heeded_by(usual.state()))
     }
 }
 
@@ -294,12 +300,16 @@ fn check_length(sql: &str) -> Result<(), QueryFailure> {
     }
 }
 
-/// Ends the task with whoever waits for it.
-struct Ending<T>(tokio::task::JoinHandle<T>);
+/// Ends the task, and the planning of its query, with whoever waits for it.
+struct Ending<T> {
+    task: tokio::task::JoinHandle<T>,
+    stop: Stop,
+}
 
 impl<T> Drop for Ending<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop.stop();
+        self.task.abort();
     }
 }
 
@@ -310,7 +320,7 @@ impl<T> Future for Ending<T> {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(context)
+        std::pin::Pin::new(&mut self.task).poll(context)
     }
 }
 

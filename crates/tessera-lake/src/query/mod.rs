@@ -13,6 +13,7 @@ mod mask;
 mod output;
 mod owners;
 mod people;
+mod stop;
 mod tables;
 
 pub(crate) use events::external;
