@@ -119,7 +119,12 @@ pub(crate) fn metadata(id: &str, schema: &str, created_at: Timestamp) -> Value {
 pub(crate) fn schema_string(stored: &SchemaRef) -> String {
     let field = |name: &str, kind: &str, nullable: bool| json!({"name": name, "type": kind, "nullable": nullable, "metadata": {}});
     let kind = |kind: &DataType| {
-        let known = [(DataType::Int64, "long"), (DataType::Int32, "integer"), (time_type(), "timestamp")];
+        let known = [
+            (DataType::Int64, "long"),
+            (DataType::Int32, "integer"),
+            (DataType::Boolean, "boolean"),
+            (time_type(), "timestamp"),
+        ];
         known.into_iter().find(|(own, _)| own == kind).map_or("string", |(_, name)| name)
     };
     let mut fields: Vec<Value> = stored

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, StringBuilder,
+    Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, StringBuilder,
     TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -123,7 +123,7 @@ fn field(from: From, pieces: &Pieces, rest: &Value, context: &Value) -> Option<S
     }
 }
 
-fn micros(at: Timestamp) -> i64 {
+pub(crate) fn micros(at: Timestamp) -> i64 {
     at.as_millis().saturating_mul(1000)
 }
 
@@ -196,6 +196,10 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn codes(&self, name: &str) -> Result<Codes<'a>, LakeError> {
         Codes::of(self.batch, name).ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(crate) fn truths(&self, name: &str) -> Result<&'a BooleanArray, LakeError> {
+        self.find(name)
     }
 
     pub(crate) fn times(&self, name: &str) -> Result<&'a TimestampMicrosecondArray, LakeError> {

@@ -1,4 +1,4 @@
-//! The lake on a local folder, as a Delta table: `events`.
+//! The lake on a local folder, as a Delta table: `events`; and beside it, on its own, `profiles`.
 //!
 //! Not the log's equal: what is here can be made again from there as long as the log is kept. Invariants: files and position are
 //! one commit; what a rewrite removed is in no file when it returns; nobody reads a file that is being removed.
@@ -12,13 +12,17 @@ use datafusion::arrow::array::RecordBatch;
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tessera_model::Timestamp;
-use tessera_store::{Lake, LakeError, LakeFate, LakeRewritten, LakeRow, LakeSize, Position, Sift};
+use tessera_store::{
+    Lake, LakeError, LakeFate, LakeRewritten, LakeRow, LakeSize, Position, ProfileLake, ProfileRows,
+    ProfileSift, Sift,
+};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock as AsyncRwLock};
 
 use crate::action::{self, DataFile};
 use crate::columns::{Columns, STORED, day_of, to_batch};
 use crate::files::{BATCH_ROWS, Batches, Writing};
 use crate::merge::merge_by_owner;
+use crate::profiles::ProfileTable;
 use crate::table::{TableLog, Version, io};
 
 /// How the lake writes.
@@ -42,6 +46,7 @@ impl Default for LakeOptions {
 pub struct DeltaLake {
     table: PathBuf,
     options: LakeOptions,
+    pub(crate) profiles: ProfileTable,
     /// Held by whoever writes.
     writing: Mutex<TableLog>,
     version: RwLock<Arc<Version>>,
@@ -77,8 +82,10 @@ impl DeltaLake {
             log.commit(&mut version, actions)?;
         }
         remove_orphans(&table, &version.files.keys().cloned().collect())?;
+        let profiles = ProfileTable::open(folder, options.file_rows_max, now)?;
         Ok(Self {
             table,
+            profiles,
             options,
             writing: Mutex::new(log),
             version: RwLock::new(Arc::new(version)),
@@ -92,6 +99,7 @@ impl DeltaLake {
     /// # Errors
     /// [`LakeError`].
     pub fn rewind(&self, end: Position, now: Timestamp) -> Result<(), LakeError> {
+        self.profiles.rewind(end, now)?;
         if self.position() <= end {
             return Ok(());
         }
@@ -318,6 +326,33 @@ impl Lake for DeltaLake {
     }
 }
 
+impl ProfileLake for DeltaLake {
+    fn append_profiles(
+        &self,
+        at: Timestamp,
+        position: Position,
+        rows: &mut ProfileRows<'_>,
+    ) -> Result<u64, LakeError> {
+        self.profiles.append(at, position, rows)
+    }
+
+    fn rewrite_profiles(
+        &self,
+        sift: &mut ProfileSift<'_>,
+        now: Timestamp,
+    ) -> Result<LakeRewritten, LakeError> {
+        self.profiles.rewrite(sift, now)
+    }
+
+    fn forget_profiles(&self, first: Timestamp, now: Timestamp) -> Result<(), LakeError> {
+        self.profiles.forget(first, now)
+    }
+
+    fn profiles_taken_at(&self) -> Option<Timestamp> {
+        self.profiles.taken_at()
+    }
+}
+
 /// The rows of a batch that stay, as they stay. `first` is the number of its first row.
 fn carry_out(
     batch: &RecordBatch,
@@ -336,14 +371,14 @@ fn carry_out(
     to_batch(&kept)
 }
 
-fn remove(path: &Path) -> Result<(), LakeError> {
+pub(crate) fn remove(path: &Path) -> Result<(), LakeError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
-fn remove_orphans(table: &Path, known: &BTreeSet<String>) -> Result<(), LakeError> {
+pub(crate) fn remove_orphans(table: &Path, known: &BTreeSet<String>) -> Result<(), LakeError> {
     let list = |folder: &Path| -> Result<Vec<PathBuf>, LakeError> {
         let entries = fs::read_dir(folder).map_err(io("read", folder))?;
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(io("read", folder))).collect()
@@ -360,6 +395,6 @@ fn remove_orphans(table: &Path, known: &BTreeSet<String>) -> Result<(), LakeErro
 }
 
 /// A table's id has the form of a UUID; it need not be anybody else's, and tells when the table was made.
-fn table_id(now: Timestamp) -> String {
+pub(crate) fn table_id(now: Timestamp) -> String {
     format!("7e55e7a0-0000-4000-8000-{:012x}", now.as_millis().unsigned_abs() & 0xffff_ffff_ffff)
 }

@@ -43,8 +43,13 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Begins a file of `day`. `name` makes it another than all others of the day.
+    /// Begins a file of events of `day`. `name` makes it another than all others of the day.
     pub(crate) fn begin(table: &Path, day: &str, name: &str) -> Result<Self, LakeError> {
+        Self::of(&STORED, table, day, name)
+    }
+
+    /// The same with other columns, `position` and `timestamp` among them.
+    pub(crate) fn of(schema: &SchemaRef, table: &Path, day: &str, name: &str) -> Result<Self, LakeError> {
         let name = format!("day={day}/{name}.parquet");
         let path = table.join(&name);
         if let Some(folder) = path.parent() {
@@ -56,7 +61,7 @@ impl Writing {
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(&STORED), Some(properties))
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
             .map_err(|error| corrupt(&path, error))?;
         Ok(Self { path, name, day: day.to_owned(), writer, rows: 0, positions: None, times: None })
     }

@@ -12,6 +12,7 @@ mod delta;
 mod files;
 mod fill;
 mod merge;
+mod profiles;
 mod query;
 mod table;
 #[cfg(test)]

@@ -4,5 +4,6 @@ mod feed;
 mod fill;
 mod insights;
 mod lake;
+mod profiles;
 mod query;
 pub(crate) mod world;

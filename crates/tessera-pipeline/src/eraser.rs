@@ -131,6 +131,7 @@ impl<L: Log, S: Store> Eraser<L, S> {
             progress(upto);
             if let Some(feed) = &self.lake {
                 scrub.people_in_lake(feed, &gone, &spared)?;
+                scrub.profiles_in_lake(feed, Some((&gone, &spared)))?;
             }
             Ok(scrubbed)
         })?;
@@ -154,6 +155,7 @@ impl<L: Log, S: Store> Eraser<L, S> {
             let scrubbed = scrub.uncovered(upto, progress)?;
             if let Some(feed) = &self.lake {
                 scrub.uncovered_in_lake(feed)?;
+                scrub.profiles_in_lake(feed, None)?;
             }
             Ok(scrubbed)
         })?;

@@ -102,6 +102,7 @@ use crate::{access, api, ingest, system};
         api::audiences::preview::preview,
         api::audiences::explain::explain,
         api::query::query,
+        api::lake::snapshot,
         api::insights::insight,
         api::quality::show,
         api::quality::trend,

@@ -11,9 +11,9 @@ use tessera_store::{Log, Store};
 
 use crate::access::{self, Action, GuardedRoute, Need, guard, sign_in};
 use crate::api::{
-    alerts, audiences, breach, consents, destinations, drp, erasures, evidence, find, groups, insights, live,
-    matchers, merge, opendsr, plans, profiles, quality, query, receipts, records, reject_replay, rejects,
-    requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
+    alerts, audiences, breach, consents, destinations, drp, erasures, evidence, find, groups, insights, lake,
+    live, matchers, merge, opendsr, plans, profiles, quality, query, receipts, records, reject_replay,
+    rejects, requests, reviews, shared_identifiers, simulate, split, totals, undo, validate, why, workspace,
 };
 use crate::edge::edge;
 use crate::ingest::{self, client_settings};
@@ -146,6 +146,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/identity/shared", May(ListProfiles), shared_identifiers::list::<L, S>)
         .get("/api/v1/totals", May(ReadTotals), totals::show::<L, S>)
         .post("/api/v1/query", May(Query), query::query::<L, S>)
+        .post("/api/v1/lake/snapshots", May(Action::TakeSnapshots), lake::snapshot::<L, S>)
         .post("/api/v1/insights/{name}", May(Query), insights::insight::<L, S>)
         .post("/api/v1/validate", Need::Account, validate::validate::<L, S>)
         .get("/api/v1/live", May(WatchLive), live::live::<L, S>);

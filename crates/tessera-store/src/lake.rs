@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use tessera_model::{FragmentId, PurposeSet, SourceName, Timestamp};
 
-use crate::Position;
+use crate::{Position, ProfileLake};
 
 /// One event as the lake keeps it.
 #[derive(Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ pub type Sift<'a> = dyn FnMut(&LakeRow) -> Result<LakeFate, LakeError> + 'a;
 ///
 /// One process writes it. What is appended is there after a crash if `append` returned, and whole or not at all if it
 /// did not.
-pub trait Lake: Send + Sync + 'static {
+pub trait Lake: ProfileLake {
     /// Every kept event before this position of the log is in.
     fn position(&self) -> Position;
 

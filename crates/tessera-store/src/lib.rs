@@ -11,6 +11,7 @@ mod lake;
 mod log;
 mod memory_log;
 mod memory_store;
+mod profiles;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -19,4 +20,5 @@ pub use lake::{Lake, LakeError, LakeFate, LakeRewritten, LakeRow, LakeSize, Sift
 pub use log::{Bounds, Entry, Log, Position, Replace, Retention, Rewritten};
 pub use memory_log::MemoryLog;
 pub use memory_store::MemoryStore;
+pub use profiles::{ProfileFate, ProfileLake, ProfileRow, ProfileRows, ProfileSift, ProfileTrait};
 pub use store::{Change, Changes, Key, Store, Table, Value};

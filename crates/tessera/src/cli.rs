@@ -149,6 +149,9 @@ pub(crate) enum Command {
     Audience(crate::commands::audience::Audience),
     /// Ask a question in SQL over everybody, for one purpose.
     Sql(crate::commands::sql::Sql),
+    /// Look after what other engines read.
+    #[command(subcommand)]
+    Lake(crate::commands::lake::Lake),
     /// Ask what ships: funnels, retention, RFM, new against returning, top paths; as tables, files and pictures.
     #[command(subcommand)]
     Insight(crate::commands::insight::Insight),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tessera_lake::{
     Answer, Asked, Compared, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits, Recomputed,
 };
-use tessera_pipeline::LakeFeed;
+use tessera_pipeline::{LakeFeed, ProfileSnapshots};
 use tessera_server::{
     Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
 };
@@ -46,9 +46,10 @@ pub(crate) fn is_filled(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Removes a lake that is to be filled anew.
+/// Removes the events of a lake that is to be filled anew.
 pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
-    let lake = folder.join("lake");
+    // Snapshots of profiles cannot be made again.
+    let lake = folder.join("lake").join("events");
     std::fs::remove_dir_all(&lake).with_context(|| format!("cannot remove `{}`", lake.display()))
 }
 
@@ -95,6 +96,45 @@ pub(crate) fn start<L: Log, S: Store>(
 ) -> std::io::Result<JoinHandle<()>> {
     let every = Duration::from_millis(settings.lake.flush_millis);
     std::thread::Builder::new().name("tessera-lake".to_owned()).spawn(move || feed.run(every, &stop))
+}
+
+/// How long a server serves before it takes a snapshot of profiles by itself: starting is work enough.
+const SNAPSHOT_AFTER: Duration = Duration::from_secs(600);
+
+/// Takes a snapshot of the profiles each day.
+pub(crate) struct Snapshotting<S> {
+    snapshots: ProfileSnapshots<S>,
+    /// `None`: by command alone.
+    days: Option<u32>,
+    served: Duration,
+}
+
+impl<S: Store> Snapshotting<S> {
+    pub(crate) fn new<L: Log>(feed: &LakeFeed<L, S>, settings: &Settings) -> Self {
+        let snapshots = ProfileSnapshots {
+            store: Arc::clone(&feed.store),
+            lake: Arc::clone(&feed.lake),
+            rules: Arc::clone(&feed.rules),
+            clock: Arc::clone(&feed.clock),
+        };
+        let days = settings.lake.snapshots.then_some(settings.lake.snapshot_days);
+        Self { snapshots, days, served: Duration::ZERO }
+    }
+
+    /// Called every so often.
+    pub(crate) fn turn(&mut self, passed: Duration, stop: &AtomicBool) {
+        self.served += passed;
+        let Some(days) = self.days.filter(|_| self.served >= SNAPSHOT_AFTER) else { return };
+        match self.snapshots.keep(days, stop) {
+            Ok(Some(rows)) => tracing::info!(rows, "took a snapshot of the profiles into the lake"),
+            Ok(None) => {}
+            Err(_) if stop.load(Ordering::SeqCst) => {}
+            Err(error) => {
+                let (code, hint) = (error.code(), error.hint());
+                tracing::error!(code, hint, "cannot take a snapshot of the profiles: {error}");
+            }
+        }
+    }
 }
 
 /// Answers SQL.

@@ -26,7 +26,7 @@ use tokio::sync::broadcast;
 use crate::data_dir::{DataDir, check_agreement};
 use crate::filling;
 use crate::governance::{self, Governance, Subjects};
-use crate::lake::{self, Answers};
+use crate::lake::{self, Answers, Snapshotting};
 use crate::matching;
 use crate::output::{self, Failure};
 use crate::retention::retain;
@@ -224,6 +224,7 @@ struct Keeper<L, S> {
     settings: LogSettings,
     snapshots: PathBuf,
     lake: Arc<LakeFeed<L, S>>,
+    profiles: Snapshotting<S>,
 }
 
 impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
@@ -241,6 +242,7 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
             quiet: Arc::clone(&subjects.quiet),
             settings: settings.log.clone(),
             snapshots,
+            profiles: Snapshotting::new(&lake, settings),
             lake,
         }
     }
@@ -249,7 +251,7 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
         std::thread::Builder::new().name("tessera-retention".to_owned()).spawn(move || self.run())
     }
 
-    fn run(self) {
+    fn run(mut self) {
         let mut waited = Duration::ZERO;
         while !self.stop.load(Ordering::SeqCst) {
             if waited >= RETENTION_EVERY {
@@ -261,6 +263,7 @@ impl<L: tessera_store::Log, S: tessera_store::Store> Keeper<L, S> {
                 if let Err(error) = kept {
                     tracing::error!("cannot discard log segments: {error:#}");
                 }
+                self.profiles.turn(RETENTION_EVERY, &self.stop);
             }
             std::thread::sleep(Duration::from_millis(200));
             waited += Duration::from_millis(200);

@@ -176,11 +176,13 @@ impl Default for QualitySettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LakeSettings {
     pub(crate) flush_millis: u64,
+    pub(crate) snapshots: bool,
+    pub(crate) snapshot_days: u32,
 }
 
 impl Default for LakeSettings {
     fn default() -> Self {
-        Self { flush_millis: 2_000 }
+        Self { flush_millis: 2_000, snapshots: true, snapshot_days: 7 }
     }
 }
 
@@ -246,7 +248,7 @@ impl Default for AccessSettings {
 
 /// What each setting means, its unit, and what happens beyond it: the reference page is made from this, and a test
 /// holds it against the types.
-pub(crate) const REFERENCE: [(&str, &str); 29] = [
+pub(crate) const REFERENCE: [(&str, &str); 31] = [
     (
         "server.listen",
         "Address and port to listen on. Loopback unless told otherwise: for the world, give it a certificate or put a proxy with TLS before it.",
@@ -292,6 +294,14 @@ pub(crate) const REFERENCE: [(&str, &str); 29] = [
     (
         "lake.flush_millis",
         "How long after an event is kept it is in the lake at the latest, in milliseconds. More often makes more small files, which are brought together later.",
+    ),
+    (
+        "lake.snapshots",
+        "Whether a snapshot of everybody's profiles is taken into the lake each day, as the table `profiles`, for other engines.",
+    ),
+    (
+        "lake.snapshot_days",
+        "Snapshots of so many days are kept, today's among them. Erasures and sweeps reach all of them.",
     ),
     ("query.timeout_seconds", "A query in SQL that takes longer is ended and answered 408."),
     (
@@ -405,6 +415,7 @@ impl Settings {
             ("contact.mx_timeout_millis", self.contact.mx_timeout_millis == 0),
             ("contact.mx_concurrent_max", self.contact.mx_concurrent_max == 0),
             ("lake.flush_millis", self.lake.flush_millis == 0),
+            ("lake.snapshot_days", self.lake.snapshot_days == 0),
             ("query.timeout_seconds", self.query.timeout_seconds == 0),
             ("query.memory_mib", self.query.memory_mib == 0),
             ("query.answer_mib", self.query.answer_mib == 0),

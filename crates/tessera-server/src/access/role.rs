@@ -111,6 +111,7 @@ actions! {
     ReadProfile "read_profile" "Look one profile up" [Marketer Analyst ServiceAgent PrivacyOfficer]
     ListProfiles "list_profiles" "List and search profiles" [Marketer Analyst PrivacyOfficer]
     Query "query" "Ask questions in SQL over everybody" [Marketer Analyst PrivacyOfficer]
+    TakeSnapshots "take_snapshots" "Take a snapshot of everybody's profiles into the lake, where other engines read it" []
     ChangeProfiles "change_profiles" "Split and merge profiles, undo merges" [PrivacyOfficer]
     ReviewMatches "review_matches" "Review pairs that a matcher is unsure of, and judge them" [PrivacyOfficer]
     ReadWorkspace "read_workspace" "Read and compare the workspace" [Marketer Analyst PrivacyOfficer Auditor]

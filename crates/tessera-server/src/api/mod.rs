@@ -17,6 +17,7 @@ mod evidence_export;
 pub(crate) mod find;
 pub(crate) mod groups;
 pub(crate) mod insights;
+pub(crate) mod lake;
 pub(crate) mod live;
 pub(crate) mod matchers;
 pub(crate) mod merge;

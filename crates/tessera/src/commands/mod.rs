@@ -13,6 +13,7 @@ pub(crate) mod group;
 mod identity;
 pub(crate) mod import;
 pub(crate) mod insight;
+pub(crate) mod lake;
 mod live;
 pub(crate) mod matching;
 pub(crate) mod plan;
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Quality(command) => command.run(&global),
         Command::Audience(command) => command.run(&global),
         Command::Sql(command) => command.run(&global),
+        Command::Lake(command) => command.run(&global),
         Command::Insight(command) => command.run(&global),
         Command::Verify => state::verify(&global),
         Command::Rebuild { repeat_deliveries } => state::rebuild(&global, repeat_deliveries),

@@ -1,4 +1,4 @@
-"""Reads the lake's events as other engines do: delta-rs reads the catalogue, DuckDB the files that it names."""
+"""Reads the lake's events, and its snapshot of profiles, as other engines do: delta-rs reads the catalogue, DuckDB the files that it names."""
 
 import json
 import sys
@@ -15,11 +15,20 @@ events, people, total, name = duckdb.execute(
     """,
     {"files": table.file_uris()},
 ).fetchone()
+profiles = DeltaTable(sys.argv[2])
+snapshot = duckdb.execute(
+    """
+    SELECT count(*), count(DISTINCT profile_id), min(traits->>'plan'), min("day")::TEXT = min("timestamp" AT TIME ZONE 'UTC')::DATE::TEXT
+    FROM read_parquet($files, hive_partitioning = true) WHERE NOT is_restricted
+    """,
+    {"files": profiles.file_uris()},
+).fetchone()
 columns = [field.name for field in table.schema().fields]
 print(json.dumps({
     "events": events,
     "people": people,
     "total": int(total),
     "name": name,
+    "snapshot": snapshot,
     "is_by_day": table.metadata().partition_columns == ["day"] and "day" in columns,
 }))

@@ -57,6 +57,10 @@ fn accepted(server: &Server) -> u64 {
 fn duckdb_and_delta_rs_read_the_lake() {
     let server = Server::start();
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    server.send(
+        "/v1/identify",
+        &serde_json::json!({"userId": "u1", "traits": {"plan": "pro"}, "messageId": "i1"}),
+    );
     for number in 0..20 {
         let event = serde_json::json!({
             "userId": format!("u{}", number % 3), "event": "Ordered", "messageId": format!("m{number}"),
@@ -67,20 +71,23 @@ fn duckdb_and_delta_rs_read_the_lake() {
     }
     let rows = || {
         let text = agent.get(format!("{}/metrics", server.url)).call().unwrap().body_mut().read_to_string();
-        text.unwrap().lines().any(|line| line == "tessera_lake_rows 20").then_some(())
+        text.unwrap().lines().any(|line| line == "tessera_lake_rows 21").then_some(())
     };
     eventually("every event is in the lake", rows);
+    assert!(server.run(&["lake", "snapshot"]).ok().contains("3 rows"));
     let program = folder().join(".venv/bin/python");
     let done = Command::new(&program)
         .current_dir(folder())
         .arg("lake.py")
         .arg(server.data().join("lake/events"))
+        .arg(server.data().join("lake/profiles"))
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask setup`", program.display()));
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let told: Value = serde_json::from_slice(&done.stdout).unwrap();
-    let wanted =
-        serde_json::json!({"events": 20, "people": 3, "total": 190, "name": "Ordered", "is_by_day": true});
+    let wanted = serde_json::json!({
+        "events": 21, "people": 3, "total": 190, "name": "Ordered", "is_by_day": true, "snapshot": [3, 3, "pro", true],
+    });
     assert_eq!(told, wanted);
 }
 
