@@ -180,6 +180,7 @@ mod tests {
         read_profile        yes   yes      yes     yes           yes             no
         list_profiles       yes   yes      yes     no            yes             no
         query               yes   yes      yes     no            yes             no
+        take_snapshots      yes   no       no      no            no              no
         change_profiles     yes   no       no      no            yes             no
         review_matches      yes   no       no      no            yes             no
         read_workspace      yes   yes      yes     no            yes             yes
