@@ -229,21 +229,7 @@ pub fn check_http_forget(
     mut open: impl FnMut(&str) -> Box<dyn Destination>,
     notice: &Forget,
 ) -> io::Result<()> {
-    check_answers(&mut open, |destination| destination.forget(notice))?;
-    let receiver = Receiver::start([])?;
-    let mut destination = open(&receiver.url());
-    for _ in 0..2 {
-        assert_eq!(destination.forget(notice), Outcome::Delivered);
-    }
-    let keys: Vec<_> = receiver
-        .requests()
-        .iter()
-        .map(|request| request.header("idempotency-key").map(str::to_owned))
-        .collect();
-    assert!(matches!(&keys[..], [Some(one), Some(two)] if one == two), "a repeat can be told by its key");
-    drop(receiver);
-    assert_eq!(tell(destination.forget(notice)).0, "retry", "nobody listens");
-    Ok(())
+    check_notice(&mut open, |destination| destination.forget(notice))
 }
 
 /// The cases for a destination that is told who left an audience, as [`check_http`] for deliveries.
@@ -254,18 +240,26 @@ pub fn check_http_forget(
 /// # Panics
 /// The destination failed a case.
 pub fn check_http_leave(mut open: impl FnMut(&str) -> Box<dyn Destination>, exit: &Exit) -> io::Result<()> {
-    check_answers(&mut open, |destination| destination.leave(exit))?;
+    check_notice(&mut open, |destination| destination.leave(exit))
+}
+
+/// The answers; that a repeat is known by its key, and that nobody who listens is no answer.
+fn check_notice(
+    open: &mut dyn FnMut(&str) -> Box<dyn Destination>,
+    send: impl Fn(&mut dyn Destination) -> Outcome,
+) -> io::Result<()> {
+    check_answers(open, &send)?;
     let receiver = Receiver::start([])?;
     let mut destination = open(&receiver.url());
     for _ in 0..2 {
-        assert_eq!(destination.leave(exit), Outcome::Delivered);
+        assert_eq!(send(destination.as_mut()), Outcome::Delivered);
     }
-    let keys: Vec<_> = receiver
-        .requests()
-        .iter()
-        .map(|request| request.header("idempotency-key").map(str::to_owned))
-        .collect();
+    let requests = receiver.requests();
+    let keys = requests.iter().map(|request| request.header("idempotency-key").map(str::to_owned));
+    let keys: Vec<_> = keys.collect();
     assert!(matches!(&keys[..], [Some(one), Some(two)] if one == two), "a repeat can be told by its key");
+    drop(receiver);
+    assert_eq!(tell(send(destination.as_mut())).0, "retry", "nobody listens");
     Ok(())
 }
 

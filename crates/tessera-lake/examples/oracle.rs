@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use tessera_audience::Outcome;
 use tessera_audience::cases::CrowdCase;
-use tessera_audience::{Compiled, Oracle, Outcome, Person, Streamed};
 use tessera_lake::Crowd;
 use tokio::runtime::Runtime;
 
@@ -38,7 +38,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 println!("seed {seed}, crowd {number}: {case:?}\n{:#?}", answers(&runtime, &case));
             }
         }
-        let stream = by_stream(&case);
+        let stream = case.by_stream();
         asked += stream.iter().map(|one| one.len() as u64).sum::<u64>();
         members += stream.iter().flatten().filter(|one| **one == Outcome::Member(true)).count();
         number += 1;
@@ -72,30 +72,7 @@ fn answers(runtime: &Runtime, case: &CrowdCase) -> Answers {
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    (sql, by_stream(case), by_oracle(case))
-}
-
-fn by_stream(case: &CrowdCase) -> Vec<Vec<Outcome>> {
-    let Ok(compiled) = Compiled::new(&case.definitions.audiences, &case.definitions.traits) else {
-        return Vec::new();
-    };
-    let one = |(number, person): (usize, &Person)| {
-        let streamed = Streamed::new(person, 1 + number % 3).stream(&compiled);
-        let answers = compiled.evaluate(&streamed, case.now, compiled.all());
-        answers.into_iter().map(|answer| answer.outcome).collect()
-    };
-    case.people.iter().enumerate().map(one).collect()
-}
-
-fn by_oracle(case: &CrowdCase) -> Vec<Vec<Outcome>> {
-    let one = |person| {
-        let oracle = Oracle::new(&case.definitions, person, case.now);
-        let traits = case.definitions.traits.iter();
-        let traits = traits.map(|one| Outcome::Values(oracle.computed(one.name.as_str())));
-        let audiences = case.definitions.audiences.iter();
-        traits.chain(audiences.map(|one| Outcome::Member(oracle.is_member(&one.name)))).collect()
-    };
-    case.people.iter().map(one).collect()
+    (sql, case.by_stream(), case.by_oracle())
 }
 
 /// The first person of whom the three do not say the same.

@@ -3,8 +3,7 @@
 //! Not the log's equal: what is here can be made again from there as long as the log is kept. Invariants: files and position are
 //! one commit; what a rewrite removed is in no file when it returns; nobody reads a file that is being removed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::columns::{Columns, STORED, day_of, to_batch};
 use crate::files::{BATCH_ROWS, Batches, Writing};
 use crate::merge::merge_by_owner;
 use crate::profiles::ProfileTable;
-use crate::table::{TableLog, Version, io};
+use crate::table::{TableLog, Version, remove};
 
 /// How the lake writes.
 #[derive(Clone, Debug)]
@@ -71,17 +70,7 @@ impl DeltaLake {
     /// [`LakeError`].
     pub fn open(folder: &Path, options: LakeOptions, now: Timestamp) -> Result<Self, LakeError> {
         let table = folder.join("events");
-        let (log, mut version) = TableLog::open(&table)?;
-        let schema = action::schema_string(&STORED);
-        if version.schema != schema {
-            let mut actions = vec![action::commit_info("CREATE TABLE", now)];
-            if version.next == 0 {
-                actions.push(action::protocol());
-            }
-            actions.push(action::metadata(&table_id(now), &schema, now));
-            log.commit(&mut version, actions)?;
-        }
-        remove_orphans(&table, &version.files.keys().cloned().collect())?;
+        let (log, version) = TableLog::open_or_create(&table, &STORED, now)?;
         let profiles = ProfileTable::open(folder, options.file_rows_max, now)?;
         Ok(Self {
             table,
@@ -369,32 +358,4 @@ fn carry_out(
         }
     }
     to_batch(&kept)
-}
-
-pub(crate) fn remove(path: &Path) -> Result<(), LakeError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-pub(crate) fn remove_orphans(table: &Path, known: &BTreeSet<String>) -> Result<(), LakeError> {
-    let list = |folder: &Path| -> Result<Vec<PathBuf>, LakeError> {
-        let entries = fs::read_dir(folder).map_err(io("read", folder))?;
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(io("read", folder))).collect()
-    };
-    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    for folder in list(table)?.into_iter().filter(|folder| name(folder).starts_with("day=")) {
-        for file in list(&folder)? {
-            if !known.contains(&format!("{}/{}", name(&folder), name(&file))) {
-                remove(&file)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A table's id has the form of a UUID; it need not be anybody else's, and tells when the table was made.
-pub(crate) fn table_id(now: Timestamp) -> String {
-    format!("7e55e7a0-0000-4000-8000-{:012x}", now.as_millis().unsigned_abs() & 0xffff_ffff_ffff)
 }

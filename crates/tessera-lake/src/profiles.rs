@@ -20,9 +20,8 @@ use tessera_store::{
 
 use crate::action::{self, DataFile};
 use crate::columns::{Columns, day_of, from_micros, micros, time_type};
-use crate::delta::{remove, remove_orphans, table_id};
 use crate::files::{BATCH_ROWS, Batches, Writing};
-use crate::table::{TableLog, Version};
+use crate::table::{TableLog, Version, remove, remove_orphans};
 
 /// Its columns. `timestamp` is when the snapshot was taken.
 pub(crate) static PROFILES: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -53,17 +52,7 @@ impl ProfileTable {
     /// Opens the table `profiles` in `folder`, and makes one if there is none. Files that belong to no commit go: a crash left them.
     pub(crate) fn open(folder: &Path, file_rows_max: u64, now: Timestamp) -> Result<Self, LakeError> {
         let table = folder.join("profiles");
-        let (log, mut version) = TableLog::open(&table)?;
-        let schema = action::schema_string(&PROFILES);
-        if version.schema != schema {
-            let mut actions = vec![action::commit_info("CREATE TABLE", now)];
-            if version.next == 0 {
-                actions.push(action::protocol());
-            }
-            actions.push(action::metadata(&table_id(now), &schema, now));
-            log.commit(&mut version, actions)?;
-        }
-        remove_orphans(&table, &version.files.keys().cloned().collect())?;
+        let (log, version) = TableLog::open_or_create(&table, &PROFILES, now)?;
         Ok(Self { table, file_rows_max, held: Mutex::new((log, version)) })
     }
 

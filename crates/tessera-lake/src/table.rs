@@ -3,7 +3,7 @@
 //!
 //! One process writes. Invariant: a commit that returned is there after a crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,35 @@ pub(crate) fn io(what: &'static str, file: &Path) -> impl FnOnce(std::io::Error)
     move |source| LakeError::Io { what, file, source }
 }
 
+pub(crate) fn remove(path: &Path) -> Result<(), LakeError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files of a table that no version of it names.
+pub(crate) fn remove_orphans(table: &Path, known: &BTreeSet<String>) -> Result<(), LakeError> {
+    let list = |folder: &Path| -> Result<Vec<PathBuf>, LakeError> {
+        let entries = fs::read_dir(folder).map_err(io("read", folder))?;
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(io("read", folder))).collect()
+    };
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    for folder in list(table)?.into_iter().filter(|folder| name(folder).starts_with("day=")) {
+        for file in list(&folder)? {
+            if !known.contains(&format!("{}/{}", name(&folder), name(&file))) {
+                remove(&file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A table's id has the form of a UUID; it need not be anybody else's, and tells when the table was made.
+fn table_id(now: Timestamp) -> String {
+    format!("7e55e7a0-0000-4000-8000-{:012x}", now.as_millis().unsigned_abs() & 0xffff_ffff_ffff)
+}
+
 /// A Delta table's log.
 #[derive(Debug)]
 pub(crate) struct TableLog {
@@ -81,8 +110,28 @@ pub(crate) struct TableLog {
 }
 
 impl TableLog {
+    /// Opens a table of these columns, and makes one if there is none. Files that belong to no commit go: a crash left them.
+    pub(crate) fn open_or_create(
+        table: &Path,
+        stored: &SchemaRef,
+        now: Timestamp,
+    ) -> Result<(Self, Version), LakeError> {
+        let (log, mut version) = Self::open(table)?;
+        let schema = action::schema_string(stored);
+        if version.schema != schema {
+            let mut actions = vec![action::commit_info("CREATE TABLE", now)];
+            if version.next == 0 {
+                actions.push(action::protocol());
+            }
+            actions.push(action::metadata(&table_id(now), &schema, now));
+            log.commit(&mut version, actions)?;
+        }
+        remove_orphans(table, &version.files.keys().cloned().collect())?;
+        Ok((log, version))
+    }
+
     /// Opens the log of the table in `table`, and reads how it stands.
-    pub(crate) fn open(table: &Path) -> Result<(Self, Version), LakeError> {
+    fn open(table: &Path) -> Result<(Self, Version), LakeError> {
         let folder = table.join(LOG);
         fs::create_dir_all(&folder).map_err(io("create", &folder))?;
         let log = Self { folder };

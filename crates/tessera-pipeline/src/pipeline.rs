@@ -262,15 +262,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             }
             Ok::<_, PipelineError>(view)
         })?;
-        let settings = Settings {
-            rules,
-            routes: &self.routes,
-            key: &self.key,
-            dedup_window_millis: self.options.dedup_window_millis,
-            is_watched: (self.is_watched)(),
-            lake_from: self.options.lake_from,
-            following: &self.following,
-        };
+        let settings = self.settings(rules, &self.following);
         let start = self.clock.monotonic_nanos();
         let grouped = Before::of(&view, rules, &self.key);
         let memberships = Memberships::of(&view);
@@ -291,6 +283,19 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         }
         self.tell(&notices);
         Ok(())
+    }
+
+    /// What records are applied by.
+    fn settings<'a>(&'a self, rules: &'a Rules, following: &'a Following) -> Settings<'a> {
+        Settings {
+            rules,
+            routes: &self.routes,
+            key: &self.key,
+            dedup_window_millis: self.options.dedup_window_millis,
+            is_watched: (self.is_watched)(),
+            lake_from: self.options.lake_from,
+            following,
+        }
     }
 
     fn commit(&mut self, view: View, puts: Vec<Change>, next: Position) -> Result<(), PipelineError> {
@@ -392,15 +397,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let rules = self.rules.load_full();
         let Prepared { view, more } =
             prepare(self.store.as_ref(), operation, (at, item.position.0), (&rules, &self.key))?;
-        let settings = Settings {
-            rules: &rules,
-            routes: &self.routes,
-            key: &self.key,
-            dedup_window_millis: self.options.dedup_window_millis,
-            is_watched: (self.is_watched)(),
-            lake_from: self.options.lake_from,
-            following: &self.following,
-        };
+        let settings = self.settings(&rules, &self.following);
         let grouped = Before::of(&view, &rules, &self.key);
         let memberships = Memberships::of(&view);
         let mut application = Application::new(&settings, view);
@@ -430,15 +427,7 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let turning = Turning { rules: &rules, key: &self.key, following, at, timers_from, next };
         let mut turn = turn(self.store.as_ref(), operation, turning)?;
         let view = std::mem::take(&mut turn.view);
-        let settings = Settings {
-            rules: &rules,
-            routes: &self.routes,
-            key: &self.key,
-            dedup_window_millis: self.options.dedup_window_millis,
-            is_watched: (self.is_watched)(),
-            lake_from: self.options.lake_from,
-            following,
-        };
+        let settings = self.settings(&rules, following);
         let memberships = Memberships::of(&view);
         let mut application = Application::new(&settings, view);
         application.turn(&turn, operation)?;

@@ -123,6 +123,25 @@ pub enum Take {
     LastAt,
 }
 
+impl Take {
+    /// The path that it looks at in events, if it looks into them.
+    #[must_use]
+    pub const fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Count | Self::FirstAt | Self::LastAt => None,
+            Self::Sum(path)
+            | Self::Average(path)
+            | Self::Min(path)
+            | Self::Max(path)
+            | Self::Distinct(path)
+            | Self::UniqueList(path)
+            | Self::MostFrequent(path)
+            | Self::First(path)
+            | Self::Last(path) => Some(path),
+        }
+    }
+}
+
 /// Two numbers make one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,12 +8,14 @@
 mod choices;
 mod conditions;
 mod history;
+mod mutants;
 
 pub use choices::Choices;
+pub use mutants::Mutation;
 use serde::{Deserialize, Serialize};
 use tessera_model::{AudienceName, PurposeName, Timestamp, TraitName};
 
-use crate::{Audience, ComputedTrait, Definitions, Person};
+use crate::{Audience, Compiled, ComputedTrait, Definitions, Oracle, Outcome, Person, Streamed};
 
 /// One case: who is a member of what, at each of these moments?
 #[derive(Clone, Serialize, Deserialize)]
@@ -110,6 +112,33 @@ impl CrowdCase {
         });
         let people = people.collect();
         Self { definitions, people, now }
+    }
+
+    /// What the oracle says of each: first of the computed traits, then of the audiences, each in their order.
+    #[must_use]
+    pub fn by_oracle(&self) -> Vec<Vec<Outcome>> {
+        let one = |person| {
+            let oracle = Oracle::new(&self.definitions, person, self.now);
+            let traits = self.definitions.traits.iter();
+            let traits = traits.map(|one| Outcome::Values(oracle.computed(one.name.as_str())));
+            let audiences = self.definitions.audiences.iter();
+            traits.chain(audiences.map(|one| Outcome::Member(oracle.is_member(&one.name)))).collect()
+        };
+        self.people.iter().map(one).collect()
+    }
+
+    /// What the engine says, to which each person's events come in one, two or three parts. Nothing, if it takes not the definitions.
+    #[must_use]
+    pub fn by_stream(&self) -> Vec<Vec<Outcome>> {
+        let Ok(compiled) = Compiled::new(&self.definitions.audiences, &self.definitions.traits) else {
+            return Vec::new();
+        };
+        let one = |(number, person): (usize, &Person)| {
+            let streamed = Streamed::new(person, 1 + number % 3).stream(&compiled);
+            let answers = compiled.evaluate(&streamed, self.now, compiled.all());
+            answers.into_iter().map(|answer| answer.outcome).collect()
+        };
+        self.people.iter().enumerate().map(one).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Definition;
 use super::walk::{Node, walk};
-use crate::{Audience, ComputedTrait, Condition, Definitions, Events, Filter, Operand, Path, Take};
+use crate::{Audience, ComputedTrait, Condition, Definitions, Events, Filter, Operand, Path};
 
 /// What a definition looks at, each by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,18 +67,9 @@ impl Uses {
                 self.account_traits.insert(path.first().to_owned());
                 self.fields.insert(field("traits", path));
             }
-            Node::Operand(Operand::Aggregate(aggregate)) => match &aggregate.take {
-                Take::Sum(path)
-                | Take::Average(path)
-                | Take::Min(path)
-                | Take::Max(path)
-                | Take::Distinct(path)
-                | Take::UniqueList(path)
-                | Take::MostFrequent(path)
-                | Take::First(path)
-                | Take::Last(path) => self.add_event_path(&aggregate.of, path),
-                Take::Count | Take::FirstAt | Take::LastAt => {}
-            },
+            Node::Operand(Operand::Aggregate(aggregate)) => {
+                aggregate.take.path().into_iter().for_each(|path| self.add_event_path(&aggregate.of, path));
+            }
             Node::Operand(Operand::Rfm(rfm)) => self.add_event_path(&rfm.of, &rfm.amount),
             Node::Events(events) => {
                 match &events.name {

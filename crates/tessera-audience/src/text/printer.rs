@@ -261,18 +261,7 @@ impl Display for Side<'_> {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let of_path = match &self.take {
-            Take::Count | Take::FirstAt | Take::LastAt => None,
-            Take::Sum(path)
-            | Take::Average(path)
-            | Take::Min(path)
-            | Take::Max(path)
-            | Take::Distinct(path)
-            | Take::UniqueList(path)
-            | Take::MostFrequent(path)
-            | Take::First(path)
-            | Take::Last(path) => Some(path),
-        };
+        let of_path = self.take.path();
         let words = match of_path {
             Some(path) => {
                 TAKES.iter().find(|(_, take)| take(path.clone()) == self.take).map(|(words, _)| *words)

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tessera_audience::cases::CrowdCase;
-use tessera_audience::{Compiled, Definitions, Oracle, Outcome, Streamed};
+use tessera_audience::{Definitions, Outcome};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -23,27 +23,6 @@ fn by_sql(runtime: &Runtime, case: &CrowdCase, definitions: &Definitions) -> Vec
     runtime.block_on(runtime.spawn(async move { crowd.ask(&definitions, now).await })).unwrap().unwrap()
 }
 
-fn by_oracle(case: &CrowdCase) -> Vec<Vec<Outcome>> {
-    let one = |person| {
-        let oracle = Oracle::new(&case.definitions, person, case.now);
-        let traits = case.definitions.traits.iter();
-        let traits = traits.map(|one| Outcome::Values(oracle.computed(one.name.as_str())));
-        let audiences = case.definitions.audiences.iter();
-        traits.chain(audiences.map(|one| Outcome::Member(oracle.is_member(&one.name)))).collect()
-    };
-    case.people.iter().map(one).collect()
-}
-
-fn by_stream(case: &CrowdCase) -> Vec<Vec<Outcome>> {
-    let compiled = Compiled::new(&case.definitions.audiences, &case.definitions.traits).unwrap();
-    let one = |person| {
-        let streamed = Streamed::new(person, 2).stream(&compiled);
-        let answers = compiled.evaluate(&streamed, case.now, compiled.all());
-        answers.into_iter().map(|answer| answer.outcome).collect()
-    };
-    case.people.iter().map(one).collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
@@ -53,11 +32,11 @@ proptest! {
         people in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..200), 1..40),
     ) {
         let case = CrowdCase::choose(&definitions, &people);
-        let expected = by_oracle(&case);
+        let expected = case.by_oracle();
         let sql = by_sql(&runtime(), &case, &case.definitions);
         for (person, (expected, sql)) in expected.iter().zip(&sql).enumerate() {
             prop_assert_eq!(expected, sql, "person {} of {:?}", person, &case);
         }
-        prop_assert_eq!(expected, by_stream(&case));
+        prop_assert_eq!(expected, case.by_stream());
     }
 }

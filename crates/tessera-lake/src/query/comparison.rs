@@ -29,7 +29,7 @@ const TEXTS: [&str; 5] = ["type", "event", "source", FRAGMENT, PROFILE];
 
 /// A comparison with constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Compared {
+pub(crate) enum Comparison {
     /// A text is one of these.
     Text(&'static str, BTreeSet<String>),
     /// It happened then or later, in microseconds.
@@ -38,7 +38,7 @@ pub(crate) enum Compared {
     Until(i64),
 }
 
-impl Compared {
+impl Comparison {
     /// What a condition says, if it is one of these. It may be taken for a wider one.
     pub(crate) fn of(condition: &Expr, masks: &Masks) -> Option<Self> {
         let found = Self::read(condition)?;
@@ -139,8 +139,8 @@ fn known(column: &str) -> Option<&'static str> {
 }
 
 /// The rows that pass all of `compared`.
-pub(crate) fn filter(compared: &Arc<[Compared]>) -> Filter {
-    let columns: BTreeSet<&'static str> = compared.iter().map(Compared::column).collect();
+pub(crate) fn filter(compared: &Arc<[Comparison]>) -> Filter {
+    let columns: BTreeSet<&'static str> = compared.iter().map(Comparison::column).collect();
     let mut known: Vec<Memo<bool>> = compared.iter().map(|_| Memo::default()).collect();
     let (of_groups, of_rows) = (Arc::clone(compared), Arc::clone(compared));
     Filter {

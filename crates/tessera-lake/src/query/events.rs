@@ -1,7 +1,7 @@
 //! The table `events`: rows and fields that the purpose permits, decided while files are read.
 //!
 //! Invariant: what leaves [`Gate::pass`] is all that the engine ever sees: it comes before every filter, join and function.
-//! Only the comparisons of [`Compared`] come before, to leave unread what they would leave out anyway.
+//! Only the comparisons of [`Comparison`] come before, to leave unread what they would leave out anyway.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use tessera_model::{FragmentId, Timestamp};
 use tessera_policy::Permit;
 use tessera_store::LakeError;
 
-use super::compared::{Compared, filter};
+use super::comparison::{Comparison, filter};
 use super::error::QueryFailure;
 use super::mask::Masks;
 use super::owners::{Known, Owners, Sights};
@@ -86,7 +86,7 @@ const JSON: [&str; 3] = ["properties", "traits", "context"];
 
 impl Gate {
     /// The columns of the files that `wanted` and the comparisons need.
-    fn needed(&self, wanted: &SchemaRef, compared: &[Compared]) -> SchemaRef {
+    fn needed(&self, wanted: &SchemaRef, compared: &[Comparison]) -> SchemaRef {
         let is_wanted = |name: &str| wanted.column_with_name(name).is_some();
         let wants_json = JSON.iter().any(|name| is_wanted(name)) && !self.masks.is_open();
         // A day is made of the time of arrival.
@@ -224,7 +224,7 @@ impl TableProvider for Events {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         // The engine compares again: what is left out are rows that cannot pass.
-        let support = |filter: &&Expr| match Compared::of(filter, &self.gate.masks) {
+        let support = |filter: &&Expr| match Comparison::of(filter, &self.gate.masks) {
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -242,8 +242,8 @@ impl TableProvider for Events {
             Some(projection) => Arc::new(SHOWN.project(projection)?),
             None => Arc::clone(&SHOWN),
         };
-        let compared = filters.iter().filter_map(|filter| Compared::of(filter, &self.gate.masks));
-        let compared: Result<Arc<[Compared]>, _> =
+        let compared = filters.iter().filter_map(|filter| Comparison::of(filter, &self.gate.masks));
+        let compared: Result<Arc<[Comparison]>, _> =
             compared.map(|one| one.in_files(self.gate.people.as_ref())).collect();
         let compared = compared.map_err(|error| external(QueryFailure::State(error)))?;
         let files = self.reading.version.files.values();
@@ -278,7 +278,7 @@ struct Share {
     folder: std::path::PathBuf,
     files: Vec<Arc<DataFile>>,
     wanted: SchemaRef,
-    compared: Arc<[Compared]>,
+    compared: Arc<[Comparison]>,
     gate: Arc<Gate>,
     /// Keeps the files where they are.
     _reading: Arc<Reading>,

@@ -4,7 +4,7 @@
 //! the engine runs. So no join, alias, filter, plan, statistic or error can tell more. Invariant: nothing of the engine
 //! reads files, store or settings by itself.
 
-mod compared;
+mod comparison;
 mod engine;
 mod error;
 mod events;
