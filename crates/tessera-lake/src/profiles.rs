@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tessera_model::Timestamp;
+use tessera_model::{FragmentId, Timestamp};
 use tessera_store::{
     LakeError, LakeRewritten, Position, ProfileFate, ProfileRow, ProfileRows, ProfileSift, ProfileTrait,
 };
@@ -37,6 +37,10 @@ pub(crate) static PROFILES: LazyLock<SchemaRef> = LazyLock::new(|| {
         required("is_restricted", DataType::Boolean),
         required("traits", DataType::Utf8),
         required("traits_at", DataType::Utf8),
+        // Of files that were written before there were these, and of what a fragment said: null.
+        Field::new("audiences", DataType::Utf8, true),
+        Field::new("computed_traits", DataType::Utf8, true),
+        Field::new("made_of", DataType::Utf8, true),
     ]))
 });
 
@@ -213,6 +217,9 @@ fn to_batch(rows: &[ProfileRow]) -> Result<RecordBatch, LakeError> {
     let text = |of: &dyn Fn(&ProfileRow) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(of)))
     };
+    let derived = |of: &dyn Fn(&ProfileRow) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter(rows.iter().map(|row| (!row.made_of.is_empty()).then(|| of(row)))))
+    };
     let named = |row: &ProfileRow| row.first_seen_at <= row.last_seen_at;
     let positions = rows.iter().map(|row| i64::try_from(row.position).unwrap_or(i64::MAX));
     let columns: Vec<ArrayRef> = vec![
@@ -226,6 +233,12 @@ fn to_batch(rows: &[ProfileRow]) -> Result<RecordBatch, LakeError> {
         Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.is_restricted)))),
         text(&|row| object(row.traits.iter().map(|one| (&*one.name, one.value.to_string())))),
         text(&|row| object(row.traits.iter().map(|one| (&*one.name, format!("\"{}\"", one.at))))),
+        derived(&|row| object(row.audiences.iter().map(|(name, since)| (&**name, format!("\"{since}\""))))),
+        derived(&|row| object(row.computed_traits.iter().map(|(name, value)| (&**name, value.to_string())))),
+        derived(&|row| {
+            let ids: Vec<String> = row.made_of.iter().map(ToString::to_string).collect();
+            serde_json::to_string(&ids).unwrap_or_default()
+        }),
     ];
     RecordBatch::try_new(Arc::clone(&PROFILES), columns)
         .map_err(|error| LakeError::Corrupt { file: "profiles".into(), what: error.to_string() })
@@ -246,6 +259,13 @@ pub(crate) fn rows_of(batch: &RecordBatch, file: &Path) -> Result<Vec<ProfileRow
     let (first, last) = (columns.times("first_seen_at")?, columns.times("last_seen_at")?);
     let (traits, traits_at) = (columns.texts("traits")?, columns.texts("traits_at")?);
     let restricted = columns.truths("is_restricted")?;
+    let (audiences, computed) = (columns.texts("audiences")?, columns.texts("computed_traits")?);
+    let made_of = columns.texts("made_of")?;
+    let derived = |row: usize| match made_of.is_null(row) {
+        true => Ok(Derived::default()),
+        false => derived_of([audiences, computed, made_of].map(|column| column.value(row)))
+            .ok_or_else(|| columns.corrupt("made_of")),
+    };
     let at = |column: &TimestampMicrosecondArray, row: usize, none: Timestamp| match column.is_null(row) {
         true => none,
         false => from_micros(column.value(row)),
@@ -253,6 +273,7 @@ pub(crate) fn rows_of(batch: &RecordBatch, file: &Path) -> Result<Vec<ProfileRow
     let facts = fragments.into_iter().zip(columns.purposes()?).enumerate();
     facts
         .map(|(row, (fragment, purposes))| {
+            let (audiences, computed_traits, made_of) = derived(row)?;
             Ok(ProfileRow {
                 position: u64::try_from(positions.value(row)).map_err(|_| columns.corrupt("position"))?,
                 taken_at: from_micros(taken.value(row)),
@@ -264,6 +285,9 @@ pub(crate) fn rows_of(batch: &RecordBatch, file: &Path) -> Result<Vec<ProfileRow
                 is_restricted: restricted.value(row),
                 traits: traits_of(traits.value(row), traits_at.value(row))
                     .ok_or_else(|| columns.corrupt("traits"))?,
+                audiences,
+                computed_traits,
+                made_of,
             })
         })
         .collect()
@@ -277,4 +301,19 @@ fn traits_of(values: &str, times: &str) -> Option<Vec<ProfileTrait>> {
         Some(ProfileTrait { name: name.into(), value: value.get().into(), at })
     };
     values.into_iter().map(one).collect()
+}
+
+/// Memberships, computed traits and fragments.
+type Derived = (Vec<(Box<str>, Timestamp)>, Vec<(Box<str>, Box<str>)>, Vec<FragmentId>);
+
+fn derived_of([audiences, computed, made_of]: [&str; 3]) -> Option<Derived> {
+    let audiences: BTreeMap<Box<str>, String> = serde_json::from_str(audiences).ok()?;
+    let computed: BTreeMap<Box<str>, Box<RawValue>> = serde_json::from_str(computed).ok()?;
+    let made_of: Vec<String> = serde_json::from_str(made_of).ok()?;
+    let since = |(name, at): (Box<str>, String)| Some((name, Timestamp::parse(&at)?));
+    Some((
+        audiences.into_iter().map(since).collect::<Option<_>>()?,
+        computed.into_iter().map(|(name, value)| (name, value.get().into())).collect(),
+        made_of.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
+    ))
 }

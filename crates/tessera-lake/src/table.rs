@@ -123,7 +123,10 @@ impl TableLog {
             if version.next == 0 {
                 actions.push(action::protocol());
             }
-            actions.push(action::metadata(&table_id(now), &schema, now));
+            // A table that gets more columns stays the same to those who read it.
+            let known = version.created.as_ref().and_then(|line| line.pointer("/metaData/id")?.as_str());
+            let id = known.map_or_else(|| table_id(now), str::to_owned);
+            actions.push(action::metadata(&id, &schema, now));
             log.commit(&mut version, actions)?;
         }
         remove_orphans(table, &version.files.keys().cloned().collect())?;

@@ -3,6 +3,8 @@
 //! Not the way to see people: other engines read the files past the gate. Invariant: a row has what some purpose covered at that time,
 //! and loses it with the next erasure or sweep after none does.
 
+mod derived;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +20,8 @@ use tessera_store::{
 use crate::orders::kept_purposes;
 use crate::query::load_cluster;
 use crate::{LakeFeed, Mentions, PipelineError, Scrub};
+
+use derived::Deriving;
 
 /// Clusters that are read at once.
 const PAGE: usize = 256;
@@ -42,9 +46,11 @@ impl<S: Store> ProfileSnapshots<S> {
     /// [`PipelineError`], also when `stop` came; then there is no new snapshot.
     pub fn take(&self, stop: &AtomicBool) -> Result<u64, PipelineError> {
         let (now, position) = (self.clock.now(), self.store.position());
+        let rules = self.rules.load_full();
         let mut pages = Pages {
             store: self.store.as_ref(),
-            rules: self.rules.load_full(),
+            deriving: Deriving::of(self.store.as_ref(), &rules, now)?,
+            rules: Arc::clone(&rules),
             at: (position.0, now),
             after: None,
             rows: VecDeque::new(),
@@ -73,6 +79,7 @@ impl<S: Store> ProfileSnapshots<S> {
 struct Pages<'a, S> {
     store: &'a S,
     rules: Arc<Rules>,
+    deriving: Deriving<'a, S>,
     at: (u64, Timestamp),
     after: Option<Key>,
     rows: VecDeque<ProfileRow>,
@@ -90,6 +97,7 @@ impl<S: Store> Pages<'_, S> {
         for (_, value) in &clusters {
             if let Row::Cluster(cluster) = Row::decode(value)? {
                 rows_of(&cluster, &self.rules, self.at, &mut self.rows);
+                self.deriving.rows_of(&cluster, self.at.0, &mut self.rows)?;
             }
         }
         Ok(())
@@ -162,6 +170,9 @@ fn rows_of(
                     last_seen_at: fragment.last_seen_at,
                     is_restricted,
                     traits: traits.into_values().filter(is_in_time).collect(),
+                    audiences: Vec::new(),
+                    computed_traits: Vec::new(),
+                    made_of: Vec::new(),
                 });
             }
         }
@@ -206,17 +217,18 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
             if is_of(gone) {
                 return Ok(ProfileFate::Remove);
             }
-            anew.traits.retain(|one| {
-                let whole = format!("{{\"value\":{}}}", one.value);
-                !gone.in_text(&one.value) && find_values(&whole, |value| gone.in_words(value)).is_empty()
-            });
-            if !is_of(spared) {
-                return Ok(if anew == *row {
-                    ProfileFate::Keep
-                } else {
-                    ProfileFate::Replace(Box::new(anew))
-                });
+            anew.traits.retain(|one| !names(gone, &one.value));
+            if row.made_of.iter().any(|id| gone.is_of(*id)) {
+                return Ok(ProfileFate::Remove);
             }
+            anew.computed_traits.retain(|(_, value)| !names(gone, value));
+            if !is_of(spared) && !row.made_of.iter().any(|id| spared.is_of(*id)) {
+                return Ok(kept_as(anew, row));
+            }
+        }
+        if !row.made_of.is_empty() {
+            let stays = self.derived_stays(row)?;
+            return Ok(if stays { kept_as(anew, row) } else { ProfileFate::Remove });
         }
         // Whose fragment is there no more was erased.
         let Some((cluster, node)) = load_cluster(self.store, row.fragment)? else {
@@ -228,6 +240,29 @@ impl<L: Log, S: Store> Scrub<'_, L, S> {
         if anew.traits.is_empty() && !is_covered(self.rules, purposes, row.last_seen_at, self.now) {
             return Ok(ProfileFate::Remove);
         }
-        Ok(if anew == *row { ProfileFate::Keep } else { ProfileFate::Replace(Box::new(anew)) })
+        Ok(kept_as(anew, row))
     }
+
+    /// Whether its purpose still covers all that something was worked out of.
+    fn derived_stays(&self, row: &ProfileRow) -> Result<bool, PipelineError> {
+        for id in &row.made_of {
+            // Whose fragment is there no more was erased.
+            let Some((cluster, node)) = load_cluster(self.store, *id)? else { return Ok(false) };
+            let kept = kept_purposes(&cluster, node, &self.rules.purposes, self.now);
+            if row.purposes.and(kept).is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(is_covered(self.rules, row.purposes, row.last_seen_at, self.now))
+    }
+}
+
+fn kept_as(anew: ProfileRow, row: &ProfileRow) -> ProfileFate {
+    if anew == *row { ProfileFate::Keep } else { ProfileFate::Replace(Box::new(anew)) }
+}
+
+/// Whether a value, as JSON text, names one of them.
+fn names(some: &Mentions<'_>, value: &str) -> bool {
+    let whole = format!("{{\"value\":{value}}}");
+    some.in_text(value) || !find_values(&whole, |value| some.in_words(value)).is_empty()
 }

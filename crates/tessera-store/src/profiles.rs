@@ -20,7 +20,8 @@ pub struct ProfileTrait {
     pub at: Timestamp,
 }
 
-/// What one fragment of a profile said for the same purposes.
+/// What one fragment of a profile said for the same purposes; or what was worked out of all of them for one purpose, which is then a
+/// row of its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProfileRow {
     /// How far the state was in the log.
@@ -29,7 +30,7 @@ pub struct ProfileRow {
     pub taken_at: Timestamp,
     /// The profile that the fragment was in.
     pub profile: FragmentId,
-    /// The fragment.
+    /// The fragment; of what was worked out, the profile.
     pub fragment: FragmentId,
     /// The purposes that covered it.
     pub purposes: PurposeSet,
@@ -41,6 +42,12 @@ pub struct ProfileRow {
     pub is_restricted: bool,
     /// Its traits, each name once.
     pub traits: Vec<ProfileTrait>,
+    /// Of what was worked out: the audiences as whose member the person was announced, and since when.
+    pub audiences: Vec<(Box<str>, Timestamp)>,
+    /// And the values of computed traits, as JSON texts, by name.
+    pub computed_traits: Vec<(Box<str>, Box<str>)>,
+    /// And the person's fragments: when one of them has to go, the row goes. Empty: it is what a fragment said.
+    pub made_of: Vec<FragmentId>,
 }
 
 impl fmt::Debug for ProfileRow {

@@ -23,6 +23,7 @@ pub use catalogue::{Catalogue, FILL_PARTS, Filling, Walk, load_catalogue};
 pub(crate) use computed::{ComputedValues, Computing};
 pub(crate) use following::{Began, Following};
 pub(crate) use message::{Membership, message_id};
+pub(crate) use read::memberships;
 pub use read::{Standing, memberships_of, standing_of};
 pub(crate) use rows::Before;
 pub use rows::{audience_size, next_due};

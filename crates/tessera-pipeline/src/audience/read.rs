@@ -23,7 +23,8 @@ pub fn memberships_of(
     Ok(load_cluster(store, id)?.map(|(cluster, node)| memberships(&cluster, node)).unwrap_or_default())
 }
 
-fn memberships(cluster: &Cluster, node: usize) -> BTreeMap<AudienceId, Timestamp> {
+/// As whose member the person of a node was announced, and since when. Not what may be shown.
+pub(crate) fn memberships(cluster: &Cluster, node: usize) -> BTreeMap<AudienceId, Timestamp> {
     let mut memberships: BTreeMap<AudienceId, Timestamp> = BTreeMap::new();
     for (_, fragment) in cluster.component(node) {
         for one in fragment.announced() {

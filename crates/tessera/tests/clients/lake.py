@@ -19,7 +19,14 @@ profiles = DeltaTable(sys.argv[2])
 snapshot = duckdb.execute(
     """
     SELECT count(*), count(DISTINCT profile_id), min(traits->>'plan'), min("day")::TEXT = min("timestamp" AT TIME ZONE 'UTC')::DATE::TEXT
-    FROM read_parquet($files, hive_partitioning = true) WHERE NOT is_restricted
+    FROM read_parquet($files, hive_partitioning = true) WHERE NOT is_restricted AND audiences IS NULL
+    """,
+    {"files": profiles.file_uris()},
+).fetchone()
+derived = duckdb.execute(
+    """
+    SELECT count(*), string_agg(DISTINCT audience, ','), sum((computed_traits->>'orders')::INT), bool_and(made_of LIKE '%' || profile_id || '%')
+    FROM read_parquet($files), unnest(json_keys(audiences)) AS names(audience) WHERE audiences IS NOT NULL
     """,
     {"files": profiles.file_uris()},
 ).fetchone()
@@ -30,5 +37,6 @@ print(json.dumps({
     "total": int(total),
     "name": name,
     "snapshot": snapshot,
+    "derived": derived,
     "is_by_day": table.metadata().partition_columns == ["day"] and "day" in columns,
 }))

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::server::{Server, eventually};
+use crate::server::{Server, WORKSPACE, eventually};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join("clients")
@@ -56,6 +56,21 @@ fn accepted(server: &Server) -> u64 {
 #[test]
 fn duckdb_and_delta_rs_read_the_lake() {
     let server = Server::start();
+    server.apply(&format!(
+        "{WORKSPACE}---
+kind: Audience
+name: buyers
+purpose: service
+when: performed \"Ordered\"
+---
+kind: ComputedTrait
+name: orders
+purpose: service
+value: count of \"Ordered\"
+"
+    ));
+    let is_live = || server.json(&["audience", "show", "buyers"])["state"] == "live";
+    eventually("the audience is live", || is_live().then_some(()));
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     server.send(
         "/v1/identify",
@@ -74,7 +89,7 @@ fn duckdb_and_delta_rs_read_the_lake() {
         text.unwrap().lines().any(|line| line == "tessera_lake_rows 21").then_some(())
     };
     eventually("every event is in the lake", rows);
-    assert!(server.run(&["lake", "snapshot"]).ok().contains("3 rows"));
+    assert!(server.run(&["lake", "snapshot"]).ok().contains("6 rows"));
     let program = folder().join(".venv/bin/python");
     let done = Command::new(&program)
         .current_dir(folder())
@@ -87,6 +102,7 @@ fn duckdb_and_delta_rs_read_the_lake() {
     let told: Value = serde_json::from_slice(&done.stdout).unwrap();
     let wanted = serde_json::json!({
         "events": 21, "people": 3, "total": 190, "name": "Ordered", "is_by_day": true, "snapshot": [3, 3, "pro", true],
+        "derived": [3, "buyers", 20, true],
     });
     assert_eq!(told, wanted);
 }
