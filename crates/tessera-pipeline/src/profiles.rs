@@ -17,9 +17,10 @@ use tessera_store::{
     Clock, Key, Lake, LakeError, LakeRewritten, Log, ProfileFate, ProfileRow, ProfileTrait, Store, Table,
 };
 
+use crate::apply::as_u64;
 use crate::orders::kept_purposes;
 use crate::query::load_cluster;
-use crate::{LakeFeed, Mentions, PipelineError, Scrub};
+use crate::{LakeFeed, Looked, Mentions, PipelineError, Scrub, load_totals};
 
 use derived::Deriving;
 
@@ -43,10 +44,11 @@ impl<S: Store> ProfileSnapshots<S> {
     /// Takes a snapshot of everybody; it takes the place of that of the same day. Returns its rows.
     ///
     /// # Errors
-    /// [`PipelineError`], also when `stop` came; then there is no new snapshot.
-    pub fn take(&self, stop: &AtomicBool) -> Result<u64, PipelineError> {
+    /// [`PipelineError`], also when `progress` says that nobody waits for it any more; then there is no new snapshot.
+    pub fn take(&self, progress: &mut dyn FnMut(Looked) -> bool) -> Result<u64, PipelineError> {
         let (now, position) = (self.clock.now(), self.store.position());
         let rules = self.rules.load_full();
+        let totals = load_totals(self.store.as_ref())?;
         let mut pages = Pages {
             store: self.store.as_ref(),
             deriving: Deriving::of(self.store.as_ref(), &rules, now)?,
@@ -55,7 +57,8 @@ impl<S: Store> ProfileSnapshots<S> {
             after: None,
             rows: VecDeque::new(),
             is_over: false,
-            stop,
+            looked: Looked { profiles: 0, profiles_expected: totals.profiles + totals.accounts },
+            progress,
         };
         Ok(self.lake.append_profiles(now, position, &mut pages)?)
     }
@@ -70,7 +73,7 @@ impl<S: Store> ProfileSnapshots<S> {
         self.lake.forget_profiles(now.plus_millis(-i64::from(days.saturating_sub(1)) * DAY_MILLIS), now)?;
         match self.lake.profiles_taken_at().is_some_and(|taken| day(taken) == day(now)) {
             true => Ok(None),
-            false => self.take(stop).map(Some),
+            false => self.take(&mut |_| !stop.load(Ordering::SeqCst)).map(Some),
         }
     }
 }
@@ -84,7 +87,8 @@ struct Pages<'a, S> {
     after: Option<Key>,
     rows: VecDeque<ProfileRow>,
     is_over: bool,
-    stop: &'a AtomicBool,
+    looked: Looked,
+    progress: &'a mut dyn FnMut(Looked) -> bool,
 }
 
 impl<S: Store> Pages<'_, S> {
@@ -96,6 +100,7 @@ impl<S: Store> Pages<'_, S> {
         }
         for (_, value) in &clusters {
             if let Row::Cluster(cluster) = Row::decode(value)? {
+                self.looked.profiles += as_u64(cluster.graph().components().len());
                 rows_of(&cluster, &self.rules, self.at, &mut self.rows);
                 self.deriving.rows_of(&cluster, self.at.0, &mut self.rows)?;
             }
@@ -109,9 +114,9 @@ impl<S: Store> Iterator for Pages<'_, S> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.rows.is_empty() && !self.is_over {
-            if self.stop.load(Ordering::SeqCst) {
+            if !(self.progress)(self.looked) {
                 self.is_over = true;
-                return Some(Err(LakeError::Decision("the server is stopping".to_owned())));
+                return Some(Err(LakeError::Decision("nobody waits for it any more".to_owned())));
             }
             if let Err(error) = self.read() {
                 self.is_over = true;

@@ -50,7 +50,7 @@ fn snapshots(world: &World) -> ProfileSnapshots<tessera_store::MemoryStore> {
 }
 
 fn take(world: &World) -> u64 {
-    snapshots(world).take(&AtomicBool::new(false)).unwrap()
+    snapshots(world).take(&mut |_| true).unwrap()
 }
 
 /// Every Parquet file in the folder, whether a version names it or not.
@@ -163,7 +163,7 @@ fn a_snapshot_that_is_cut_short_leaves_the_one_before_it_whole() {
     let broken = LakeError::Decision("killed".to_owned());
     let mut half = before.iter().cloned().map(Ok).take(3).chain([Err(broken)]);
     assert_eq!(failed(&mut half).code(), "TES-L004");
-    assert!(snapshots(&world).take(&AtomicBool::new(true)).is_err(), "it is stopped");
+    assert!(snapshots(&world).take(&mut |_| false).is_err(), "nobody waits for it");
     // The process dies: what the attempt has written goes when the table is opened again.
     let again = DeltaLake::open(&folder, LakeOptions::default(), Timestamp::from_millis(NOON)).unwrap();
     drop(again);

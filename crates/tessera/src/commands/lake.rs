@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::progress::walked;
 use super::{client, print_json};
 use crate::cli::Global;
 use crate::output;
@@ -17,7 +18,7 @@ pub(crate) enum Lake {
 impl Lake {
     pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
         let Self::Snapshot = self;
-        let answer = client(global)?.post("/api/v1/lake/snapshots", &json!({}))?;
+        let answer = walked(|each| client(global)?.post_stream("/api/v1/lake/snapshots", &json!({}), each))?;
         if global.json {
             return print_json(&answer);
         }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, WORKSPACE, eventually};
+use crate::server::{Server, WORKSPACE, binary, eventually};
 
 /// What each event of the lake says, in the order of the log.
 fn rows(server: &Server) -> Vec<Value> {
@@ -168,4 +169,72 @@ fn rows_when_counted(server: &Server, count: usize) {
     eventually("the lake has them", || {
         (server.run(&sql).ok().lines().nth(1) == Some(&count.to_string())).then_some(())
     });
+}
+
+/// The files of the snapshots of profiles that are on disk, and those that the table names, with their rows.
+fn snapshot_files(server: &Server) -> (BTreeSet<String>, BTreeSet<String>, u64) {
+    let table = server.data().join("lake").join("profiles");
+    let names = |folder: &std::path::Path| {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        entries.map(|name| name.into_string().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let days = names(&table).into_iter().filter(|name| name.starts_with("day="));
+    let on_disk =
+        days.flat_map(|day| names(&table.join(&day)).into_iter().map(move |name| format!("{day}/{name}")));
+    let on_disk = on_disk.collect();
+    let (mut named, mut rows) = (BTreeSet::new(), std::collections::BTreeMap::new());
+    for commit in names(&table.join("_delta_log")).iter().filter(|name| name.ends_with(".json")) {
+        let text = fs::read_to_string(table.join("_delta_log").join(commit)).unwrap();
+        for line in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+            if let Some(added) = line["add"]["path"].as_str() {
+                let stats: Value = serde_json::from_str(line["add"]["stats"].as_str().unwrap()).unwrap();
+                rows.insert(added.to_owned(), stats["numRecords"].as_u64().unwrap());
+                named.insert(added.to_owned());
+            }
+            if let Some(removed) = line["remove"]["path"].as_str() {
+                named.remove(removed);
+            }
+        }
+    }
+    let rows = named.iter().map(|name| rows[name]).sum();
+    (on_disk, named, rows)
+}
+
+#[test]
+fn a_kill_in_a_snapshot_leaves_the_one_before_it_whole_and_nothing_of_its_own() {
+    let mut server = Server::start();
+    let all = |from: u32| (from..from + 10_000).map(|user| seen(user, 0)).collect::<Vec<_>>();
+    send_all(&server, &all(0));
+    rows_when_counted(&server, 10_000);
+    assert_eq!(server.json(&["lake", "snapshot"])["rows"], json!(10_000));
+    let before = snapshot_files(&server);
+    assert_eq!((&before.0, before.2), (&before.1, 10_000));
+    send_all(&server, &all(10_000));
+    rows_when_counted(&server, 20_000);
+    let is_begun = |(on_disk, named, _): &(BTreeSet<String>, BTreeSet<String>, u64)| on_disk != named;
+    let mut is_killed_within = 0;
+    for _ in 0..3 {
+        let mut order = Command::new(binary())
+            .args(["lake", "snapshot"])
+            .current_dir(server.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // A snapshot that has begun has a file that the table does not name yet.
+        eventually("it has begun", || is_begun(&snapshot_files(&server)).then_some(()));
+        server.kill();
+        order.wait().unwrap();
+        let (on_disk, named, rows) = snapshot_files(&server);
+        is_killed_within += u32::from(named == before.1 && on_disk.len() > 1);
+        // Unless it had ended before the kill came, that is the one before it.
+        assert!(named == before.1 || rows == 20_000);
+        server.up();
+        let (on_disk, still_named, _) = snapshot_files(&server);
+        assert_eq!((&on_disk, &still_named), (&named, &named), "a whole snapshot, and nothing else");
+    }
+    assert!(is_killed_within > 0, "no kill came while one was being taken");
+    assert_eq!(server.json(&["lake", "snapshot"])["rows"], json!(20_000));
+    let (on_disk, named, rows) = snapshot_files(&server);
+    assert_eq!((on_disk, named.len(), rows), (named.clone(), 1, 20_000));
 }
