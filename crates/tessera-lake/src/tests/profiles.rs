@@ -283,7 +283,12 @@ fn what_was_worked_out_of_two_who_were_one_goes_with_either() {
     assert!(values.any(|(name, value)| (&**name, &**value) == ("orders", "2")));
     let profile = of_both[0].profile;
     let is_one = profile == world.id(one);
-    erase(&mut world, if is_one { other } else { one });
+    let erased = if is_one { other } else { one };
+    // They turn out to be two, and one of them is erased.
+    let fragments = vec![world.id(erased)];
+    world.operate(Operation::Split { fragments, reason: "two people".to_owned() });
+    erase(&mut world, erased);
+    assert!(rows(&world).iter().any(|row| row.profile == profile), "the other one is still there");
     assert!(rows(&world).iter().all(|row| row.profile != profile || row.made_of.is_empty()));
 }
 
