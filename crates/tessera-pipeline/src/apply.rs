@@ -12,7 +12,7 @@ use tessera_policy::{ConsentRecord, Consents, Denial, Subscription, admit, is_in
 use tessera_profile::{Basis, Cluster, Fragment, Place, Seen, seen_hash};
 use tessera_store::{Change, Position, Table};
 
-use crate::audience::{Asking, Following};
+use crate::audience::{Asking, Following, Sizes};
 use crate::lake::Kept;
 use crate::outbox::{OutboxRow, outbox_key};
 use crate::routes::Route;
@@ -49,6 +49,8 @@ pub(crate) struct Application<'a> {
     pub(crate) regrouped: Vec<FragmentId>,
     /// Who is to be asked for their memberships after this record.
     pub(crate) asking: Asking,
+    /// How many members audiences have after this record.
+    pub(crate) sizes: Sizes,
 }
 
 /// Why an event went no further, if it did not.
@@ -64,6 +66,7 @@ impl<'a> Application<'a> {
     pub(crate) fn new(settings: &'a Settings<'a>, view: View) -> Self {
         Self {
             settings,
+            sizes: Sizes::of(&view),
             view,
             puts: Vec::new(),
             notices: Vec::new(),

@@ -1,5 +1,6 @@
 //! load -> apply -> commit, one batch at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,9 +13,7 @@ use tessera_model::{
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
-use crate::audience::{
-    Before as Memberships, Began, Catalogue, Following, Turning, catalogue_key, load_catalogue, turn,
-};
+use crate::audience::{Began, Catalogue, Following, Timers, Turning, catalogue_key, load_catalogue, turn};
 use crate::contracts;
 use crate::groups::{self, Before};
 use crate::lake;
@@ -265,14 +264,15 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let settings = self.settings(rules, &self.following);
         let start = self.clock.monotonic_nanos();
         let grouped = Before::of(&view, rules, &self.key);
-        let memberships = Memberships::of(&view);
+        let timers = Timers::of(&view);
         let mut application = Application::new(&settings, view);
         for item in items {
             application.item(item)?;
         }
-        let Application { view, mut puts, notices, mut regrouped, kept, .. } = application;
+        let Application { view, mut puts, notices, mut regrouped, kept, sizes, .. } = application;
         puts.extend(grouped.changes(self.store.as_ref(), &view, rules, &self.key)?);
-        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
+        puts.extend(timers.changes(&view));
+        puts.extend(sizes.changes(self.store.as_ref(), &BTreeSet::new())?);
         puts.extend(lake::feed(kept, next)?);
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
@@ -399,15 +399,16 @@ impl<L: Log, S: Store> Pipeline<L, S> {
             prepare(self.store.as_ref(), operation, (at, item.position.0), (&rules, &self.key))?;
         let settings = self.settings(&rules, &self.following);
         let grouped = Before::of(&view, &rules, &self.key);
-        let memberships = Memberships::of(&view);
+        let timers = Timers::of(&view);
         let mut application = Application::new(&settings, view);
         application.operation(operation, at, item.position.0)?;
         application.ask_changed();
         application.answer(at, item.position.0)?;
-        let Application { view, mut puts, notices, .. } = application;
+        let Application { view, mut puts, notices, sizes, .. } = application;
         puts.extend(more);
         puts.extend(grouped.changes(self.store.as_ref(), &view, &rules, &self.key)?);
-        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
+        puts.extend(timers.changes(&view));
+        puts.extend(sizes.changes(self.store.as_ref(), &BTreeSet::new())?);
         let changed = view.changed();
         self.commit(view, puts, item.next)?;
         self.touch(changed);
@@ -428,12 +429,13 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let mut turn = turn(self.store.as_ref(), operation, turning)?;
         let view = std::mem::take(&mut turn.view);
         let settings = self.settings(&rules, following);
-        let memberships = Memberships::of(&view);
+        let timers = Timers::of(&view);
         let mut application = Application::new(&settings, view);
         application.turn(&turn, operation)?;
         application.answer(at, item.position.0)?;
-        let Application { view, mut puts, notices, .. } = application;
-        puts.extend(memberships.changes(self.store.as_ref(), &view)?);
+        let Application { view, mut puts, notices, sizes, .. } = application;
+        puts.extend(timers.changes(&view));
+        puts.extend(sizes.changes(self.store.as_ref(), &turn.gone)?);
         let following = turn.catalogue.map(|catalogue| Following::of(&rules, catalogue));
         if let Some(following) = &following {
             puts.extend(self.put_catalogue(&following.catalogue)?);

@@ -4,6 +4,7 @@
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
+use serde::de::DeserializeOwned;
 use tessera_model::{Event, FragmentId, HashKey, Identified, IdentifierForm, Timestamp};
 use tessera_profile::{Cluster, Row, Seen, SeenPage, seen_hash};
 use tessera_store::{Key, Store, Table, Value};
@@ -40,6 +41,8 @@ pub(crate) struct View {
     /// The latest time of a record after which anybody was asked.
     pub(crate) time: Option<Loaded<i64>>,
     pub(crate) contracts: ContractRows,
+    /// The rows of clusters that were changed since somebody last asked, some of them more than once.
+    touched: Vec<FragmentId>,
 }
 
 pub(crate) fn cluster_key(id: FragmentId) -> Key {
@@ -58,6 +61,15 @@ pub(crate) fn totals_key() -> Key {
 
 pub(crate) fn time_key() -> Key {
     key_of(Table::Audience, b"time")
+}
+
+/// The log's time that a row holds.
+pub(crate) fn time_in(row: Option<&[u8]>) -> Result<Timestamp, PipelineError> {
+    Ok(Timestamp::from_millis(row.map(count_in).transpose()?.unwrap_or(i64::MIN)))
+}
+
+fn count_in<T: DeserializeOwned>(row: &[u8]) -> Result<T, PipelineError> {
+    postcard::from_bytes(row).map_err(|e| PipelineError::Stored { what: "count", why: e.to_string() })
 }
 
 pub(crate) fn workspace_key() -> Key {
@@ -111,13 +123,12 @@ impl View {
     }
 
     fn load_counts(&mut self, store: &impl Store) -> Result<(), PipelineError> {
-        let bad = |e: postcard::Error| PipelineError::Stored { what: "count", why: e.to_string() };
         let mut rows = store.load(&[totals_key(), time_key()])?.into_iter();
         let before = rows.next().flatten();
-        let now = before.as_deref().map(postcard::from_bytes).transpose().map_err(bad)?.unwrap_or_default();
+        let now = before.as_deref().map(count_in).transpose()?.unwrap_or_default();
         self.totals = Some(Loaded { before, now, is_dirty: false });
         let before = rows.next().flatten();
-        let now = before.as_deref().map(postcard::from_bytes).transpose().map_err(bad)?.unwrap_or(i64::MIN);
+        let now = time_in(before.as_deref())?.as_millis();
         self.time = Some(Loaded { before, now, is_dirty: false });
         Ok(())
     }
@@ -219,6 +230,7 @@ impl View {
         match &mut row.now {
             Slot::Cluster(cluster) => {
                 row.is_dirty = true;
+                touch(&mut self.touched, root);
                 Some(cluster)
             }
             Slot::Absent | Slot::Pointer(_) | Slot::Tombstone(_) => None,
@@ -257,6 +269,7 @@ impl View {
         match std::mem::replace(&mut row.now, Slot::Absent) {
             Slot::Cluster(cluster) => {
                 row.is_dirty = true;
+                touch(&mut self.touched, root);
                 Some(*cluster)
             }
             other @ (Slot::Absent | Slot::Pointer(_) | Slot::Tombstone(_)) => {
@@ -306,6 +319,14 @@ impl View {
         self.rows.iter().filter(|(_, row)| row.is_dirty).map(|(id, _)| *id).collect()
     }
 
+    /// Every fragment whose row was touched since this was last asked, each once.
+    pub(crate) fn take_touched(&mut self) -> Vec<FragmentId> {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
     /// Whether the fragment was erased.
     pub(crate) fn is_erased(&self, id: FragmentId) -> bool {
         self.rows.get(&id).is_some_and(|row| matches!(row.now, Slot::Tombstone(_)))
@@ -317,6 +338,7 @@ impl View {
     }
 
     fn set(&mut self, id: FragmentId, now: Slot) {
+        touch(&mut self.touched, id);
         match self.rows.get_mut(&id) {
             Some(row) => {
                 row.now = now;
@@ -352,6 +374,13 @@ impl View {
         });
         row.is_dirty = true;
         &mut row.now
+    }
+}
+
+/// Mostly one row is changed many times in turn.
+fn touch(touched: &mut Vec<FragmentId>, id: FragmentId) {
+    if touched.last() != Some(&id) {
+        touched.push(id);
     }
 }
 

@@ -98,6 +98,7 @@ use crate::{access, api, ingest, system};
         api::audiences::export::export,
         api::audiences::recompute::recompute,
         api::audiences::audit::audit,
+        api::audiences::size::size,
         api::audiences::check::check,
         api::audiences::preview::preview,
         api::audiences::explain::explain,

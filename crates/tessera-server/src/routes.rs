@@ -156,7 +156,7 @@ fn admin<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
 fn audience_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
     use Action::{ListProfiles, Query, ReadProfile, ReadWorkspace, Simulate};
     use Need::Action as May;
-    use audiences::{audit, check, explain, export, list, members, overlap, preview, recompute};
+    use audiences::{audit, check, explain, export, list, members, overlap, preview, recompute, size};
     table
         .get("/api/v1/audiences", May(ReadWorkspace), list::list::<L, S>)
         .get("/api/v1/audiences/{name}", May(ReadWorkspace), list::show::<L, S>)
@@ -164,6 +164,7 @@ fn audience_routes<L: Log, S: Store>(table: Table<L, S>) -> Table<L, S> {
         .get("/api/v1/audiences/{name}/overlap", May(Query), overlap::overlap::<L, S>)
         .post("/api/v1/audiences/{name}/export", May(ListProfiles), export::export::<L, S>)
         .post("/api/v1/audiences/{name}/recompute", May(Query), recompute::recompute::<L, S>)
+        .get("/api/v1/audiences/{name}/size", May(ReadWorkspace), size::size::<L, S>)
         .post("/api/v1/definitions/audit", May(Query), audit::audit::<L, S>)
         .post("/api/v1/definitions/check", May(Simulate), check::check::<L, S>)
         .post("/api/v1/definitions/preview", May(Query), preview::preview::<L, S>)

@@ -146,8 +146,14 @@ impl Application<'_> {
         heads.for_each(|node| self.asking.whole_in(root, node.id));
     }
 
-    /// Asks whom a record changed, as of its time, and announces what follows.
+    /// Asks whom a record changed, as of its time, announces what follows, and counts the members.
     pub(crate) fn answer(&mut self, at: Timestamp, position: u64) -> Result<(), PipelineError> {
+        self.ask(at, position)?;
+        self.sizes.count(&mut self.view, at);
+        Ok(())
+    }
+
+    fn ask(&mut self, at: Timestamp, position: u64) -> Result<(), PipelineError> {
         let asking = std::mem::take(&mut self.asking).0;
         if asking.is_empty() {
             return Ok(());
@@ -273,6 +279,7 @@ impl Application<'_> {
         (now, position, index): (Timestamp, u64, &mut u32),
     ) -> Result<(), PipelineError> {
         let following = self.settings.following;
+        self.sizes.announce(verdict.enters.iter().copied(), verdict.exits.iter().map(|(_, id)| *id));
         let exits = verdict.exits.iter().map(|(node, id)| (*node, *id, false));
         let enters = verdict.enters.iter().map(|id| (verdict.strongest, *id, true));
         for (node, id, is_member) in exits.chain(enters) {

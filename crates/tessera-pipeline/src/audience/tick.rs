@@ -1,14 +1,16 @@
 //! What operations on audiences lead to: whose time has come, the next of everybody, what fills new definitions.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use tessera_audience::FragmentState;
-use tessera_model::{Event, FillOrder, FragmentId, HashKey, Operation, Rules, Timestamp};
+use tessera_model::{AudienceId, Event, FillOrder, FragmentId, HashKey, Operation, Rules, Timestamp};
 use tessera_profile::Basis;
 use tessera_store::{Key, Store, Table};
 
 use super::catalogue::{Catalogue, Walk};
 use super::following::{Began, Following};
-use super::rows::due;
+use super::timers::due;
 use crate::PipelineError;
 use crate::apply::Application;
 use crate::view::{Slot, View};
@@ -29,6 +31,8 @@ pub(crate) struct Turn {
     pub(crate) quiet_until: Option<Timestamp>,
     /// What the list of audiences becomes.
     pub(crate) catalogue: Option<Catalogue>,
+    /// Audiences that are no more, and that nobody is a member of any more.
+    pub(crate) gone: BTreeSet<AudienceId>,
 }
 
 /// Where an operation stands, and by which rules it is done.
@@ -53,7 +57,14 @@ pub(crate) fn turn(
     let mut view = View::load(store, std::iter::empty::<&Event>(), turning.key)?;
     let now = view.log_time(turning.at);
     let Turning { following, .. } = turning;
-    let mut turn = Turn { view, due: Vec::new(), walked: Vec::new(), quiet_until: None, catalogue: None };
+    let mut turn = Turn {
+        view,
+        due: Vec::new(),
+        walked: Vec::new(),
+        quiet_until: None,
+        catalogue: None,
+        gone: BTreeSet::new(),
+    };
     if let Operation::Tick {} = operation {
         turn.due = due(store, (turning.timers_from, now), DUE_MAX)?;
         // Who is asked now is asked again later than now.
@@ -95,7 +106,11 @@ impl Turn {
             Some(last) => {
                 Catalogue { walk: Some(Walk { after: Some(*last) }), ..following.catalogue.clone() }
             }
-            None => following.walked(rules, Began { position: next, is_first: false }),
+            None => {
+                let removed = following.catalogue.removed.iter();
+                self.gone = removed.map(|one| AudienceId::of(&one.name, &one.purpose)).collect();
+                following.walked(rules, Began { position: next, is_first: false })
+            }
         });
         Ok(())
     }

@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use tessera_model::{Operation, Timestamp};
 use tessera_store::{Clock, Store};
 
-use super::rows::next_due_from;
+use super::timers::next_due_from;
 
 /// How often it looks whether anybody is due. While there is more to do than one `Tick` does, the next follows at once.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

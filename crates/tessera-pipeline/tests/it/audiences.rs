@@ -16,9 +16,9 @@ use tessera_store::{Clock, Store, Table};
 
 use crate::world::{NOON, World, identify, track, workspace};
 
-const MINUTE: i64 = 60_000;
+pub(crate) const MINUTE: i64 = 60_000;
 
-fn documents(audiences: &[(&str, &str, &str)]) -> Vec<Document> {
+pub(crate) fn documents(audiences: &[(&str, &str, &str)]) -> Vec<Document> {
     let mut all = workspace();
     let of = |(name, purpose, when): &(&str, &str, &str)| json!({"kind": "Audience", "name": name, "purpose": purpose, "when": when});
     let told = |name: &str, purpose: &str| {
@@ -32,7 +32,7 @@ fn documents(audiences: &[(&str, &str, &str)]) -> Vec<Document> {
 }
 
 /// Of every kind, on the two kinds of events that histories have.
-const AUDIENCES: [(&str, &str, &str); 12] = [
+pub(crate) const AUDIENCES: [(&str, &str, &str); 12] = [
     ("viewers", "service", "performed \"Product Viewed\" at least 2 times in last 30 minutes"),
     ("buyers", "service", "sum of total of \"Order Completed\" in last 1 hour >= 3"),
     ("idle", "service", "not performed any event in last 1 hour"),
@@ -48,7 +48,7 @@ const AUDIENCES: [(&str, &str, &str); 12] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Event(Value),
     Form(Value),
     Split(u8),
@@ -100,8 +100,8 @@ fn form() -> impl Strategy<Value = Value> {
     })
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
         14 => event().prop_map(Step::Event),
         5 => form().prop_map(Step::Form),
         2 => (1_u8..5).prop_map(Step::Split),
@@ -110,25 +110,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (1_i64..60).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Rules),
         1 => (1_u8..4).prop_map(Step::Expire),
-    ];
-    proptest::collection::vec(step, 1..40)
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 1..40)
 }
 
 /// A world, and what was kept of what was sent to it: owner, source and event.
-struct History {
-    world: World,
+pub(crate) struct History {
+    pub(crate) world: World,
     kept: Vec<(String, &'static str, Happened)>,
     number: usize,
 }
 
 impl History {
-    fn new(audiences: &[(&str, &str, &str)]) -> Self {
+    pub(crate) fn new(audiences: &[(&str, &str, &str)]) -> Self {
         let mut world = World::new();
         world.operate(Operation::Apply { documents: documents(audiences) });
         Self { world, kept: Vec::new(), number: 0 }
     }
 
-    fn send(&mut self, source: &'static str, event: &Value) {
+    pub(crate) fn send(&mut self, source: &'static str, event: &Value) {
         let mut event = event.clone();
         self.number += 1;
         let (id, now) = (format!("m{}", self.number), self.world.clock.now());
@@ -159,7 +162,7 @@ impl History {
         }
     }
 
-    fn apply(&mut self, step: &Step) {
+    pub(crate) fn apply(&mut self, step: &Step) {
         let world = &mut self.world;
         match step {
             Step::Event(event) => self.send("web", event),
@@ -282,7 +285,7 @@ impl History {
     }
 
     /// The same, as it is kept.
-    fn kept(&self) -> BTreeSet<(String, String)> {
+    pub(crate) fn kept(&self) -> BTreeSet<(String, String)> {
         let rules = self.world.pipeline.rules().load_full();
         let defined = definitions(&rules.workspace).unwrap();
         let mut members = BTreeSet::new();

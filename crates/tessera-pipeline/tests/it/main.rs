@@ -12,6 +12,7 @@ mod properties;
 mod quality;
 mod scenarios;
 mod simulate;
+mod sizes;
 mod survivorship;
 mod undo;
 mod world;

@@ -97,6 +97,26 @@ async fn definitions_are_listed_with_size_and_with_what_follows_from_what() {
 }
 
 #[tokio::test]
+async fn size_is_told_day_by_day_and_what_is_wrong_with_the_question_too() {
+    let world = world().await;
+    let told = world.get("/api/v1/audiences/buyers/size").await.json();
+    assert_eq!((&told["audience"], &told["purpose"]), (&json!("buyers"), &json!("service")), "{told}");
+    let days = told["days"].as_array().unwrap();
+    let of = |day: &Value| ["entered", "exited", "size"].map(|name| day[name].as_u64().unwrap());
+    assert_eq!((days.len(), of(&days[28]), of(&days[29])), (30, [0, 0, 0], [2, 0, 2]), "{told}");
+    assert_eq!(days[29]["day"].as_str().unwrap().len(), "2026-11-22".len(), "{told}");
+    let empty = world.get("/api/v1/audiences/readers/size?days=1").await.json();
+    assert_eq!(empty["days"].as_array().unwrap().iter().map(of).collect::<Vec<_>>(), [[0, 0, 0]], "{empty}");
+    for days in ["0", "3661", "-1", "many"] {
+        let refused = world.get(&format!("/api/v1/audiences/buyers/size?days={days}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{days}: {}", refused.text);
+        assert!(refused.text.contains("from 1 to 3,660"), "{}", refused.text);
+    }
+    let missing = world.get("/api/v1/audiences/buyer/size").await;
+    assert_eq!((missing.status, missing.code().as_str()), (StatusCode::NOT_FOUND, "TES-A090"));
+}
+
+#[tokio::test]
 async fn members_are_shown_page_by_page_and_exported_with_what_was_asked_for_alone() {
     let world = world().await;
     let (mut names, mut after) = (Vec::new(), String::new());

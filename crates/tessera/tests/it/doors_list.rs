@@ -156,6 +156,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &str)] = &[
         r#"{"identifiers": ["user_id", "email"], "traits": ["plan", "hobby", "diagnosis", "name", "pet"]}"#,
     ),
     ("post", "/api/v1/audiences/{name}/recompute", "/api/v1/audiences/odd/recompute", ""),
+    ("get", "/api/v1/audiences/{name}/size", "/api/v1/audiences/odd/size", ""),
     ("post", "/api/v1/definitions/audit", "/api/v1/definitions/audit", "{}"),
     ("post", "/api/v1/definitions/check", "/api/v1/definitions/check", "{documents}"),
     (
@@ -397,6 +398,7 @@ pub(crate) const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("audience graph", &[]),
     ("audience recompute", &["odd"]),
+    ("audience size", &["odd", "--format", "svg"]),
     ("audience audit", &["odd", "buyers"]),
     ("quality report", &[]),
     ("quality report", &["--html", "quality.html"]),

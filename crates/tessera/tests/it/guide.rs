@@ -289,7 +289,17 @@ fn the_page_on_audiences_runs_and_shows_who_enters_and_why() {
         exported.starts_with("profile_id,since,user_id,spent\r\n") && exported.contains(",ada,"),
         "{exported}"
     );
-    for picture in ["overlap.svg", "graph.svg"] {
+    let told = server.json(&["audience", "size", "big-spenders", "--days", "3"]);
+    let days = told["days"].as_array().unwrap();
+    let of = |at: usize| ["entered", "exited", "size"].map(|name| days[at][name].as_u64().unwrap());
+    // Midnight may have passed since.
+    let sum = |name: &str| days.iter().map(|day| day[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(
+        (days.len(), sum("entered"), sum("exited"), of(0), of(2)[2]),
+        (3, 1, 0, [0, 0, 0], 1),
+        "{told}"
+    );
+    for picture in ["overlap.svg", "graph.svg", "size.svg"] {
         assert!(fs::read_to_string(server.folder.path().join(picture)).unwrap().contains("</svg>"));
     }
     let told = server.run(&["evidence", "export", "-o", "evidence.jsonl"]).ok();

@@ -17,6 +17,7 @@ pub(crate) mod overlap;
 pub(crate) mod preview;
 pub(crate) mod recompute;
 mod seen;
+pub(crate) mod size;
 mod tally;
 mod whole;
 

@@ -4,6 +4,7 @@ mod file;
 mod graph;
 mod proof;
 mod show;
+mod size;
 
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,21 @@ pub(crate) enum Audience {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Tell how many entered and left, and how many members there were, day by day. Days begin at midnight in UTC; the last is today, which is
+    /// not over yet.
+    Size {
+        /// The audience.
+        name: String,
+        /// So many days up to today: 1 to 3,660.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+        /// The form of the answer. A table, unless the file's name says otherwise; JSON with --json.
+        #[arg(long)]
+        format: Option<size::Form>,
+        /// Write the answer to this file.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Ask for the members a second time, by SQL over the lake, and tell where that differs from those that were announced. Fails if it does.
     Recompute {
         /// The audience.
@@ -174,6 +190,9 @@ impl Audience {
             Self::Export { name, identifiers, traits, format, output } => {
                 let wanted = json!({ "identifiers": identifiers, "traits": traits });
                 file::export(global, name, wanted, (*format, output))
+            }
+            Self::Size { name, days, format, output } => {
+                size::size(global, (name, *days), (*format, output.as_deref()))
             }
             Self::Recompute { name } => proof::recompute(global, name),
             Self::Audit { names, sample, seed } => {
