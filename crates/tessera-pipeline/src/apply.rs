@@ -2,6 +2,8 @@
 //!
 //! No I/O, clock or randomness: equal inputs give equal changes.
 
+use std::collections::BTreeSet;
+
 use tessera_audience::{Change as Asked, EventView};
 use tessera_identity::{CLUSTER_NODES_MAX, Evidence, Strength};
 use tessera_model::{
@@ -51,6 +53,8 @@ pub(crate) struct Application<'a> {
     pub(crate) asking: Asking,
     /// How many members audiences have after this record.
     pub(crate) sizes: Sizes,
+    /// The accounts of which something else is known now.
+    pub(crate) described: BTreeSet<FragmentId>,
 }
 
 /// Why an event went no further, if it did not.
@@ -73,6 +77,7 @@ impl<'a> Application<'a> {
             kept: Vec::new(),
             regrouped: Vec::new(),
             asking: Asking::default(),
+            described: BTreeSet::new(),
         }
     }
 
@@ -476,6 +481,7 @@ impl<'a> Application<'a> {
 
     fn describe_account(&mut self, event: &Event, basis: &Basis) {
         let Call::Group { account, traits } = &event.call else { return };
+        let before = self.account(account.id, event.received_at);
         let root = match self.view.root(account.id) {
             Some(root) => root,
             None => {
@@ -490,6 +496,9 @@ impl<'a> Application<'a> {
         let node = cluster.find(account.id);
         if let Some(fragment) = node.and_then(|node| cluster.fragment_mut(node)) {
             fragment.describe(traits, event, basis);
+        }
+        if self.account(account.id, event.received_at) != before {
+            self.described.insert(account.id);
         }
     }
 

@@ -13,7 +13,10 @@ use tessera_model::{
 use tessera_store::{Change, Clock, Log, Position, Store, StoreError, Value};
 
 use crate::apply::{Application, Settings};
-use crate::audience::{Began, Catalogue, Following, Timers, Turning, catalogue_key, load_catalogue, turn};
+use crate::audience::{
+    Began, Belonging, Catalogue, Following, Timers, Turning, catalogue_key, changed_accounts, load_catalogue,
+    turn,
+};
 use crate::contracts;
 use crate::groups::{self, Before};
 use crate::lake;
@@ -264,15 +267,16 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let settings = self.settings(rules, &self.following);
         let start = self.clock.monotonic_nanos();
         let grouped = Before::of(&view, rules, &self.key);
-        let timers = Timers::of(&view);
+        let (timers, belonging) = (Timers::of(&view), Belonging::of(&view));
         let mut application = Application::new(&settings, view);
         for item in items {
             application.item(item)?;
         }
-        let Application { view, mut puts, notices, mut regrouped, kept, sizes, .. } = application;
+        let Application { view, mut puts, notices, mut regrouped, kept, sizes, described, .. } = application;
         puts.extend(grouped.changes(self.store.as_ref(), &view, rules, &self.key)?);
         puts.extend(timers.changes(&view));
         puts.extend(sizes.changes(self.store.as_ref(), &BTreeSet::new())?);
+        puts.extend(belonging.changes(self.store.as_ref(), &view, &described)?);
         puts.extend(lake::feed(kept, next)?);
         self.metrics.add(Stage::Apply, self.clock.monotonic_nanos().saturating_sub(start));
         self.timed(Stage::Commit, |this| this.commit(view, puts, next))?;
@@ -395,11 +399,14 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         operation: &Operation,
     ) -> Result<(), PipelineError> {
         let rules = self.rules.load_full();
-        let Prepared { view, more } =
+        let Prepared { mut view, more } =
             prepare(self.store.as_ref(), operation, (at, item.position.0), (&rules, &self.key))?;
+        if self.following.compiled.asks_of_accounts() {
+            view.load_accounts(self.store.as_ref())?;
+        }
         let settings = self.settings(&rules, &self.following);
         let grouped = Before::of(&view, &rules, &self.key);
-        let timers = Timers::of(&view);
+        let (timers, belonging) = (Timers::of(&view), Belonging::of(&view));
         let mut application = Application::new(&settings, view);
         application.operation(operation, at, item.position.0)?;
         application.ask_changed();
@@ -409,6 +416,11 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         puts.extend(grouped.changes(self.store.as_ref(), &view, &rules, &self.key)?);
         puts.extend(timers.changes(&view));
         puts.extend(sizes.changes(self.store.as_ref(), &BTreeSet::new())?);
+        let described = match self.following.compiled.asks_of_accounts() {
+            true => changed_accounts(self.store.as_ref(), &view)?,
+            false => BTreeSet::new(),
+        };
+        puts.extend(belonging.changes(self.store.as_ref(), &view, &described)?);
         let changed = view.changed();
         self.commit(view, puts, item.next)?;
         self.touch(changed);
@@ -429,13 +441,15 @@ impl<L: Log, S: Store> Pipeline<L, S> {
         let mut turn = turn(self.store.as_ref(), operation, turning)?;
         let view = std::mem::take(&mut turn.view);
         let settings = self.settings(&rules, following);
-        let timers = Timers::of(&view);
+        let (timers, belonging) = (Timers::of(&view), Belonging::of(&view));
         let mut application = Application::new(&settings, view);
         application.turn(&turn, operation)?;
         application.answer(at, item.position.0)?;
         let Application { view, mut puts, notices, sizes, .. } = application;
         puts.extend(timers.changes(&view));
         puts.extend(sizes.changes(self.store.as_ref(), &turn.gone)?);
+        puts.extend(belonging.changes(self.store.as_ref(), &view, &BTreeSet::new())?);
+        puts.extend(turn.rows);
         let following = turn.catalogue.map(|catalogue| Following::of(&rules, catalogue));
         if let Some(following) = &following {
             puts.extend(self.put_catalogue(&following.catalogue)?);

@@ -5,6 +5,7 @@
 //! `Audience Entered`, who is one no more by `Audience Exited`, in the commit that the record is part of. Time is a record,
 //! too: `Tick`. Invariant: the members are what the definitions say of the people at the log's time, once nothing is due.
 
+mod accounts;
 mod asking;
 mod catalogue;
 mod computed;
@@ -18,6 +19,7 @@ mod ticker;
 mod timers;
 mod told;
 
+pub(crate) use accounts::{Belonging, changed_accounts};
 pub(crate) use asking::Asking;
 pub(crate) use catalogue::catalogue_key;
 pub use catalogue::{Catalogue, FILL_PARTS, Filling, Walk, load_catalogue};

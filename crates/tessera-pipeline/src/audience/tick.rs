@@ -6,8 +6,9 @@ use base64::Engine as _;
 use tessera_audience::FragmentState;
 use tessera_model::{AudienceId, Event, FillOrder, FragmentId, HashKey, Operation, Rules, Timestamp};
 use tessera_profile::Basis;
-use tessera_store::{Key, Store, Table};
+use tessera_store::{Change, Key, Store, Table};
 
+use super::accounts::next_people;
 use super::catalogue::{Catalogue, Walk};
 use super::following::{Began, Following};
 use super::timers::due;
@@ -15,7 +16,7 @@ use crate::PipelineError;
 use crate::apply::Application;
 use crate::view::{Slot, View};
 
-/// Most people whose time has come that one `Tick` asks.
+/// Most people whose time has come, or whose account has changed, that one `Tick` asks.
 const DUE_MAX: usize = 2_000;
 /// Most rows of clusters that one `Tick` goes through when everybody is asked.
 const WALK_ROWS: usize = 1_000;
@@ -25,6 +26,9 @@ pub(crate) struct Turn {
     pub(crate) view: View,
     /// Whom to ask.
     due: Vec<FragmentId>,
+    /// Whom to ask because their account has changed, and the rows that this changes.
+    members: Vec<FragmentId>,
+    pub(crate) rows: Vec<Change>,
     /// The clusters that are next of everybody.
     walked: Vec<FragmentId>,
     /// Up to when nobody is left who was due; `None`: some may be.
@@ -60,6 +64,8 @@ pub(crate) fn turn(
     let mut turn = Turn {
         view,
         due: Vec::new(),
+        members: Vec::new(),
+        rows: Vec::new(),
         walked: Vec::new(),
         quiet_until: None,
         catalogue: None,
@@ -69,6 +75,7 @@ pub(crate) fn turn(
         turn.due = due(store, (turning.timers_from, now), DUE_MAX)?;
         // Who is asked now is asked again later than now.
         turn.quiet_until = Some(now).filter(|_| turn.due.len() < DUE_MAX);
+        (turn.members, turn.rows) = next_people(store, DUE_MAX.saturating_sub(turn.due.len()))?;
         if let Some(walk) = &following.catalogue.walk {
             turn.walk(store, walk, turning)?;
         }
@@ -87,7 +94,7 @@ pub(crate) fn turn(
             turn.catalogue = Some(catalogue);
         }
     }
-    let wanted = turn.due.iter().chain(&turn.walked).copied();
+    let wanted = turn.due.iter().chain(&turn.members).chain(&turn.walked).copied();
     turn.view.load_rows(store, wanted.collect())?;
     if following.compiled.asks_of_accounts() {
         turn.view.load_accounts(store)?;
@@ -121,6 +128,10 @@ impl Application<'_> {
     pub(crate) fn turn(&mut self, turn: &Turn, operation: &Operation) -> Result<(), PipelineError> {
         let Operation::FillAudience { since, fragments, .. } = operation else {
             turn.due.iter().for_each(|id| self.asking.whole(*id));
+            let compiled = &self.settings.following.compiled;
+            for id in &turn.members {
+                self.asking.some(*id, |into| compiled.concerned_by_accounts(into));
+            }
             return self.walk(&turn.walked);
         };
         // A part that came twice changes nothing.

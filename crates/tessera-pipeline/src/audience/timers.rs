@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use tessera_model::{FragmentId, Timestamp};
 use tessera_store::{Change, Key, Store, Table, Value};
 
+use super::accounts::is_any_to_ask;
 use super::catalogue::load_catalogue;
 use crate::PipelineError;
 use crate::view::{Slot, View, key_of};
@@ -103,7 +104,7 @@ pub(crate) fn next_due_from(
     store: &impl Store,
     from: Option<Timestamp>,
 ) -> Result<Option<Timestamp>, PipelineError> {
-    if load_catalogue(store)?.walk.is_some() {
+    if load_catalogue(store)?.walk.is_some() || is_any_to_ask(store)? {
         return Ok(Some(Timestamp::MIN));
     }
     let rows = store.scan(Table::Timer, from.map(time_bytes).as_deref(), 1)?;
