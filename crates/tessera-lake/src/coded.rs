@@ -71,18 +71,19 @@ impl<T> Default for Memo<T> {
 }
 
 impl<T> Memo<T> {
-    /// Makes the values anew if the list is another one.
-    pub(crate) fn renew(&mut self, texts: &StringArray, value: impl Fn(&str) -> T) {
+    /// Makes the values anew if the list is another one; whether it is.
+    pub(crate) fn renew(&mut self, texts: &StringArray, value: impl Fn(&str) -> T) -> bool {
         let is_same = |known: &StringArray| {
             known.len() == texts.len()
                 && known.value_data().as_ptr() == texts.value_data().as_ptr()
                 && known.value_offsets().as_ptr() == texts.value_offsets().as_ptr()
         };
         if self.texts.as_ref().is_some_and(is_same) {
-            return;
+            return false;
         }
         self.values = (0..texts.len()).map(|at| value(texts.value(at))).collect();
         self.texts = Some(texts.clone());
+        true
     }
 
     pub(crate) fn get(&self, number: i32) -> Option<&T> {

@@ -4,6 +4,8 @@ mod feed;
 mod fill;
 mod insights;
 mod lake;
+mod numbered;
 mod profiles;
 mod query;
+mod standing;
 pub(crate) mod world;

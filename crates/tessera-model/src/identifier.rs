@@ -263,7 +263,7 @@ impl FragmentId {
 impl fmt::Display for FragmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Written for each row of a query: not by the means of formatting.
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        let digit = |nibble: u8| b'0' + nibble + (b'a' - b'9' - 1) * u8::from(nibble > 9);
         let mut text = [0; 32];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
@@ -282,10 +282,21 @@ impl FromStr for FragmentId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        if text.len() != 32 || !text.is_ascii() {
-            return Err(());
+        // Read for each owner in the files of a query: not by the means of numbers.
+        // Nor by branches, which nobody can foretell: digits are random.
+        let digits: &[u8; 32] = text.as_bytes().try_into().map_err(|_| ())?;
+        let mut is_id = true;
+        let mut digit = |byte: u8| {
+            let (number, letter) = (byte.wrapping_sub(b'0'), (byte | 0x20).wrapping_sub(b'a'));
+            is_id &= (number < 10) | (letter < 6);
+            if number < 10 { number } else { letter.wrapping_add(10) }
+        };
+        let mut id = [0; 16];
+        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            if let [high, low] = pair {
+                *byte = digit(*high) << 4 | digit(*low);
+            }
         }
-        let number = u128::from_str_radix(text, 16).map_err(|_| ())?;
-        Ok(Self(number.to_be_bytes()))
+        if is_id { Ok(Self(id)) } else { Err(()) }
     }
 }

@@ -111,7 +111,7 @@ pub use reviews::{Decision, ReviewId, ReviewRow, ReviewState, load_review, load_
 pub use rows::{ErasureRow, load_accounts, load_audits, load_erasures, load_request, load_requests};
 pub use runner::{Progress, Runner};
 pub use scrub::{Scrub, Scrubbed};
-pub use sight::{members_of, sight_of};
+pub use sight::{MadeOf, Sight, members_of, sights_of};
 pub use simulate::{Walked, WhatIf};
 pub use simulation::{BeforeAfter, DestinationEffect, PurposeEffect, Simulation, ValueEffect};
 pub use snapshot::{SnapshotError, newest_snapshot, oldest_snapshot, read_snapshot, write_snapshot};

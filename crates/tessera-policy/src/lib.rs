@@ -31,4 +31,4 @@ pub use labels::{Labels, Mask, Origin};
 pub use mapped::forbidden_mappings;
 pub use screen::{Reason, Screen, Screened};
 pub use subject_right::{CheckedLater, IdentityCheck, SubjectRight};
-pub use until::stands_until;
+pub use until::{Reach, Standing, stands_until};

@@ -1,9 +1,67 @@
 //! Until when a decision stands if nobody says anything.
 
-use tessera_model::{Birthday, Purpose, Timestamp};
+use std::sync::Arc;
 
-use crate::Consents;
-use crate::decision::DAY_MILLIS;
+use tessera_model::{Birthday, Purpose, PurposeSet, Timestamp};
+
+use crate::decision::{DAY_MILLIS, judge};
+use crate::{Act, Consents, is_in_time};
+
+/// What was decided about a purpose and a person, and for how long that stands if the person says nothing: for who asks of many people
+/// again and again. It opens no value: only a [`crate::Permit`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the purpose may.
+    pub is_permitted: bool,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Standing {
+    /// Decides as [`crate::decide`] does.
+    pub fn of<'a>(
+        purpose: &Purpose,
+        act: Act,
+        fragments: impl IntoIterator<Item = &'a Consents> + Clone,
+        now: Timestamp,
+    ) -> Self {
+        let until = stands_until(purpose, fragments.clone(), now).unwrap_or(Timestamp::MAX);
+        Self { is_permitted: judge(purpose, act, fragments, now).is_ok(), since: now, until }
+    }
+
+    /// Whether a decision at `now` would be the same.
+    #[must_use]
+    pub fn stands_at(&self, now: Timestamp) -> bool {
+        self.since <= now && now < self.until
+    }
+}
+
+/// Which data of people who permit it a purpose may use at a moment.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    purpose: Arc<Purpose>,
+    now: Timestamp,
+}
+
+impl Reach {
+    /// That of a purpose at `now`.
+    #[must_use]
+    pub fn new(purpose: Arc<Purpose>, now: Timestamp) -> Self {
+        Self { purpose, now }
+    }
+
+    /// Whether data that serves `served` serves the purpose.
+    #[must_use]
+    pub fn serves(&self, served: PurposeSet) -> bool {
+        served.contains(self.purpose.id)
+    }
+
+    /// Whether the time of data that came to be at `at` is not over.
+    #[must_use]
+    pub fn is_in_time(&self, at: Timestamp) -> bool {
+        is_in_time(&self.purpose, at, self.now)
+    }
+}
 
 /// The first time after `now` at which a decision about a purpose may be another although nothing was said: a yes grows too
 /// old, an older version of the purpose counts no more, a person grows old enough. What is decided then may be the same.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::{Change, Changes, Key, Position, Store, StoreError, Table, Value};
+use crate::{Change, Changes, Key, Marks, Position, Store, StoreError, Table, Value};
 
 /// A store that lives as long as its value.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    marks: Arc<Marks>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ impl MemoryStore {
 
     /// Does what a crash does: takes back every commit since the last checkpoint. Cursors stay.
     pub fn crash(&self) {
+        self.marks.tell_of_all();
         let mut state = self.state.lock();
         for (key, before) in std::mem::take(&mut state.before_checkpoint) {
             match before {
@@ -44,6 +46,8 @@ impl MemoryStore {
             };
         }
         state.position = state.durable_position;
+        drop(state);
+        self.marks.tell_of_all();
     }
 }
 
@@ -75,9 +79,17 @@ impl Store for MemoryStore {
     fn commit(&self, changes: Changes) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         changes.rows.iter().try_for_each(|change| state.check(change))?;
+        let keys: Vec<Key> = changes.rows.iter().map(|row| row.key).collect();
+        self.marks.tell(&keys);
         changes.rows.into_iter().for_each(|change| state.apply(change));
         state.position = changes.upto.unwrap_or(state.position);
+        // Nobody loads while the state is locked.
+        self.marks.tell(&keys);
         Ok(())
+    }
+
+    fn marks(&self) -> &Arc<Marks> {
+        &self.marks
     }
 
     fn position(&self) -> Position {

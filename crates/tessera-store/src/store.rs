@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::{Position, StoreError};
+use crate::{Marks, Position, StoreError};
 
 /// A stored value. Shared, so that a cache, a view and a commit can hold the same bytes.
 pub type Value = Arc<[u8]>;
@@ -203,6 +203,9 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Conflict`] when a key is no longer what its `before` says: nothing is changed.
     fn commit(&self, changes: Changes) -> Result<(), StoreError>;
+
+    /// Tells which rows of [`Table::Cluster`] have changed.
+    fn marks(&self) -> &Arc<Marks>;
 
     /// The position of the last commit.
     fn position(&self) -> Position;

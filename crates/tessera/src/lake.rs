@@ -205,8 +205,8 @@ impl<L: Log, S: Store> Queries for Answers<L, S> {
 fn told(answer: Answer) -> QueryAnswer {
     QueryAnswer {
         rows: answer.rows,
-        people: u64::try_from(answer.seen.profiles.len()).unwrap_or(u64::MAX),
-        profiles: answer.seen.named().into_iter().flatten().copied().collect(),
+        people: u64::try_from(answer.seen.people).unwrap_or(u64::MAX),
+        profiles: answer.seen.named.into_iter().flatten().collect(),
         fields: answer.seen.fields,
         body: answer.body,
     }

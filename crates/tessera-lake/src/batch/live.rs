@@ -13,11 +13,11 @@ use tessera_store::Store;
 
 use super::crowd::{Row, batch, lay};
 use super::events::Reads;
-use super::scan::{Happened, Numbers, Sieve};
+use super::scan::{Happened, Sieve};
 use super::sql::word;
 use super::{Batch, Ground, Needs, Said, with_functions};
 use crate::delta::Reading;
-use crate::query::{Live, Masks, People};
+use crate::query::{Live, Masks, Number, People, Register, Sights};
 use crate::{DeltaLake, QueryFailure};
 
 /// What a definition says of everybody whom its purpose permits to look at.
@@ -47,7 +47,7 @@ pub(crate) struct Lakeside<S> {
     pub(crate) labels: Arc<Labels>,
     pub(crate) key: HashKey,
     pub(crate) now: Timestamp,
-    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) register: Arc<Register>,
 }
 
 impl<S: Store> Lakeside<S> {
@@ -60,8 +60,10 @@ impl<S: Store> Lakeside<S> {
     ) -> Result<Vec<Everybody>, QueryFailure> {
         let context = with_functions(context);
         let said = Batch { ground: self, context, definitions, now: self.now }.ask(names).await?;
-        let profiles = self.numbers.profiles();
-        let profile = |number: i64| usize::try_from(number).ok().and_then(|at| profiles.get(at)).copied();
+        let profile = |number: i64| {
+            let number = Number::try_from(number).ok();
+            self.register.numbers.ids(number.into_iter()).into_iter().next()
+        };
         let named = |said| match said {
             Said::Members(members) => Everybody::Members(members.into_iter().filter_map(profile).collect()),
             Said::Values(values) => {
@@ -94,7 +96,9 @@ impl<S: Store> Lakeside<S> {
             for profile in &page.profiles {
                 let profile = profile.get();
                 let Ok(id) = profile.id.parse::<FragmentId>() else { continue };
-                let number = self.numbers.of(id);
+                let Some(number) = self.register.numbers.of(&[id]).first().copied().map(i64::from) else {
+                    continue;
+                };
                 rows.add(number, profile, needs);
                 if !needs.accounts.is_empty() {
                     let traits = self.accounts(&people, profile, needs, &mut accounts)?;
@@ -182,10 +186,11 @@ impl<S: Store> Ground for Lakeside<S> {
         };
         let people: Arc<dyn People> = Arc::new(self.people(purpose));
         let masks = Masks::new(&self.labels, declared, LabelSet::default());
+        let sights = Sights::new(people, Arc::clone(&self.register), (declared, self.now));
         let events = Happened {
             folder: self.lake.table().to_owned(),
             reading: Arc::clone(&self.reading),
-            sieve: Arc::new(Sieve::new(people, masks, Arc::clone(&self.numbers))),
+            sieve: Arc::new(Sieve { sights, masks }),
             reads: reads.clone(),
         };
         context.deregister_table("events").map_err(QueryFailure::of)?;

@@ -4,7 +4,6 @@
 //! and nothing of the rows that are left out is told. Invariant: what leaves [`Share::pass`] is what the purpose permits, with fields
 //! masked as in any query.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,9 +22,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use parking_lot::Mutex;
-use tessera_model::{FragmentId, Timestamp};
-use tessera_policy::Permit;
+use tessera_model::Timestamp;
 
 use super::events::Reads;
 use crate::QueryFailure;
@@ -34,55 +31,12 @@ use crate::coded::{Codes, Memo, coded, missing, rows};
 use crate::columns::{Columns, STORED};
 use crate::delta::Reading;
 use crate::files::{Batches, Filter, times_of};
-use crate::query::{Known, Masks, Owners, People, Sights, external};
-
-/// Profiles and the numbers by which the batch calls them.
-#[derive(Debug, Default)]
-pub(crate) struct Numbers {
-    known: Mutex<(HashMap<FragmentId, i64>, Vec<FragmentId>)>,
-}
-
-impl Numbers {
-    /// The number of a profile, from 0 on.
-    pub(crate) fn of(&self, profile: FragmentId) -> i64 {
-        let mut known = self.known.lock();
-        let next = i64::try_from(known.1.len()).unwrap_or(i64::MAX);
-        let (numbers, profiles) = &mut *known;
-        *numbers.entry(profile).or_insert_with(|| {
-            profiles.push(profile);
-            next
-        })
-    }
-
-    /// The profiles in the order of their numbers.
-    pub(crate) fn profiles(&self) -> Vec<FragmentId> {
-        self.known.lock().1.clone()
-    }
-}
+use crate::query::{Masks, Owners, Sights, external};
 
 /// What decides on rows and fields for a purpose.
 pub(crate) struct Sieve {
-    pub(crate) sights: Sights<Numbered>,
+    pub(crate) sights: Sights,
     pub(crate) masks: Masks,
-}
-
-/// Somebody whose events the purpose may use.
-pub(crate) struct Numbered {
-    number: i64,
-    permit: Permit,
-}
-
-impl Known for Numbered {
-    fn permit(&self) -> &Permit {
-        &self.permit
-    }
-}
-
-impl Sieve {
-    pub(crate) fn new(people: Arc<dyn People>, masks: Masks, numbers: Arc<Numbers>) -> Self {
-        let keep = move |profile, permit| Numbered { number: numbers.of(profile), permit };
-        Self { sights: Sights::new(people, keep), masks }
-    }
 }
 
 /// The table.
@@ -230,11 +184,11 @@ impl Share {
         &self,
         batch: &RecordBatch,
         path: &std::path::Path,
-        owners: &mut Owners<Numbered>,
+        owners: &mut Owners,
     ) -> std::result::Result<RecordBatch, QueryFailure> {
         let permitted = owners.permitted(&self.sieve.sights, batch, path)?;
         let kept = permitted.into_iter().enumerate();
-        let kept = kept.filter_map(|(row, known)| Some((row, known?.number)));
+        let kept = kept.filter_map(|(row, known)| Some((row, i64::from(known?))));
         let (kept, people) = kept.unzip();
         self.shown(batch, path, kept, people)
     }

@@ -22,7 +22,7 @@ use super::people::People;
 use crate::coded::{Codes, Memo, missing, rows};
 use crate::files::{Filter, texts_of, times_of};
 
-const PROFILE: &str = "profile_id";
+pub(crate) const PROFILE: &str = "profile_id";
 const FRAGMENT: &str = "fragment_id";
 /// Columns whose texts are compared.
 const TEXTS: [&str; 5] = ["type", "event", "source", FRAGMENT, PROFILE];

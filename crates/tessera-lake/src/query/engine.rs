@@ -7,30 +7,35 @@ use std::time::Duration;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, cast};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_functions_json::udfs::json_union_to_text_udf;
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use tessera_audience::{DefinitionName, Definitions};
 use tessera_model::{HashKey, LabelSet, PurposeName, Rules, Timestamp};
 use tessera_pipeline::PipelineError;
 use tessera_policy::Labels;
-use tessera_store::{LakeError, Store};
+use tessera_store::{LakeError, Marks, Store};
 use tokio::runtime::Runtime;
 
 use super::error::QueryFailure;
-use super::events::{Events, Gate, Person};
+use super::events::{Events, Gate};
 use super::funnel::funnel;
 use super::mask::Masks;
+use super::numbered::numbered;
 use super::output::{Format, Output};
 use super::owners::Sights;
 use super::people::{Live, People, Seen, Witness};
+use super::register::Register;
 use super::stop::Stop;
 use super::tables::{Kind, PeopleTable};
 use crate::DeltaLake;
@@ -120,6 +125,7 @@ pub struct Engine {
     lake: Arc<DeltaLake>,
     limits: QueryLimits,
     environment: Arc<RuntimeEnv>,
+    register: Mutex<Arc<Register>>,
     /// Queries compute on threads of their own: requests are never kept waiting.
     runtime: Option<Runtime>,
 }
@@ -158,7 +164,7 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(io)?;
-        Ok(Self { lake, limits, environment, runtime: Some(runtime) })
+        Ok(Self { lake, limits, environment, register: Mutex::default(), runtime: Some(runtime) })
     }
 
     /// Answers a query. Dropping the future ends the query.
@@ -176,6 +182,7 @@ impl Engine {
             return Err(QueryFailure::NotUnderstood { what: "its purpose is not declared".to_owned() });
         };
         let masks = Masks::new(&labels, purpose, asked.hidden);
+        let register = self.register(store.marks());
         let people: Arc<dyn People> = Arc::new(Live {
             store,
             rules: Arc::clone(&rules),
@@ -186,9 +193,10 @@ impl Engine {
             now: asked.now,
         });
         let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
+        let sights = Sights::new(Arc::clone(&people), register, (purpose, asked.now));
         let (engine, stop) = (Arc::clone(self), Stop::default());
         let context = self.context(&stop);
-        let work = async move { engine.run(context, people, masks, &asked).await };
+        let work = async move { engine.run(context, people, (sights, masks), &asked).await };
         let seconds = self.limits.timeout_seconds;
         // Measured here: the threads of queries may all be busy with planning.
         let ending = Ending { task: runtime.spawn(work), stop };
@@ -213,7 +221,7 @@ impl Engine {
     ) -> Result<Vec<Everybody>, QueryFailure> {
         let Some(runtime) = &self.runtime else { return Err(QueryFailure::Value) };
         let (engine, stop) = (Arc::clone(self), Stop::default());
-        let context = self.context(&stop);
+        let (context, register) = (self.context(&stop), self.register(store.marks()));
         let work = async move {
             let lakeside = Lakeside {
                 reading: Arc::new(engine.lake.read().await),
@@ -223,11 +231,18 @@ impl Engine {
                 labels,
                 key,
                 now: asked.now,
-                numbers: Arc::default(),
+                register,
             };
             lakeside.ask(context, &asked.definitions, &asked.names).await
         };
         Ending { task: runtime.spawn(work), stop }.await.unwrap_or(Err(QueryFailure::Value))
+    }
+
+    /// What is known of the people of the store with these marks.
+    fn register(&self, marks: &Arc<Marks>) -> Arc<Register> {
+        let mut register = self.register.lock();
+        *register = register.renewed(marks);
+        Arc::clone(&register)
     }
 
     /// Runs what reads the store on a thread where that may take its time.
@@ -244,18 +259,14 @@ impl Engine {
         &self,
         context: SessionContext,
         people: Arc<dyn People>,
-        masks: Masks,
+        (sights, masks): (Sights, Masks),
         asked: &Asked,
     ) -> Result<Answer, QueryFailure> {
-        let witness = Arc::new(Witness::default());
         let reading = Arc::new(self.lake.read().await);
-        let gate = Gate {
-            people: Arc::clone(&people),
-            sights: Sights::new(Arc::clone(&people), Person::new),
-            masks,
-            witness: Arc::clone(&witness),
-        };
-        let events = Events { folder: self.lake.table().to_owned(), reading, gate: Arc::new(gate) };
+        let register = Arc::clone(sights.register());
+        let witness = Arc::new(Witness::new(Arc::clone(&register)));
+        let gate = Gate { people: Arc::clone(&people), sights, masks, witness: Arc::clone(&witness) };
+        let events = Events::new(self.lake.table().to_owned(), reading, Arc::new(gate));
         context.register_table("events", Arc::new(events)).map_err(QueryFailure::of)?;
         for kind in Kind::ALL {
             let table = PeopleTable { kind, people: Arc::clone(&people), witness: Arc::clone(&witness) };
@@ -267,7 +278,7 @@ impl Engine {
         let frame = plan(&context, &asked.sql).await?;
         let schema = Arc::clone(frame.schema().inner());
         let mut output = Output::new(asked.format, schema, self.limits.answer_bytes_max)?;
-        let mut stream = frame.execute_stream().await.map_err(QueryFailure::of)?;
+        let mut stream = execute(frame, &register).await.map_err(QueryFailure::of)?;
         while let Some(batch) = stream.next().await {
             output.write(batch.map_err(QueryFailure::of)?)?;
         }
@@ -336,6 +347,16 @@ async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, QueryFai
     in_plain_types(frame)
 }
 
+async fn execute(
+    frame: DataFrame,
+    register: &Arc<Register>,
+) -> datafusion::error::Result<SendableRecordBatchStream> {
+    let (state, plan) = frame.into_parts();
+    let plan = numbered(state.optimize(&plan)?, register)?;
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    execute_stream(plan, state.task_ctx())
+}
+
 fn writes(plan: &LogicalPlan) -> bool {
     matches!(
         plan,
@@ -352,7 +373,8 @@ fn in_plain_types(frame: DataFrame) -> Result<DataFrame, QueryFailure> {
         return Ok(frame);
     }
     let columns = schema.iter().map(|(table, field)| {
-        let column = Expr::Column(Column::new(table.cloned(), field.name()));
+        let (table, name) = (table.cloned(), field.name());
+        let column = Expr::Column(Column::new(table.clone(), name));
         if is_plain(field.data_type()) {
             return column;
         }
@@ -360,7 +382,7 @@ fn in_plain_types(frame: DataFrame) -> Result<DataFrame, QueryFailure> {
             true => column,
             false => json_union_to_text_udf().call(vec![column]),
         };
-        cast(text, DataType::Utf8).alias(field.name())
+        cast(text, DataType::Utf8).alias_qualified(table, name)
     });
     frame.select(columns.collect::<Vec<_>>()).map_err(QueryFailure::of)
 }

@@ -4,15 +4,17 @@
 //! Only the comparisons of [`Comparison`] come before, to leave unread what they would leave out anyway.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, StringViewArray, new_null_array,
+    ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, StringViewArray,
+    UInt32Array, new_null_array,
 };
-use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::compute::{cast, filter_record_batch, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -20,15 +22,15 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use tessera_model::{FragmentId, Timestamp};
-use tessera_policy::Permit;
+use tessera_model::Timestamp;
 use tessera_store::LakeError;
 
-use super::comparison::{Comparison, filter};
+use super::comparison::{Comparison, PROFILE, filter};
 use super::error::QueryFailure;
 use super::mask::Masks;
-use super::owners::{Known, Owners, Sights};
+use super::owners::{Owners, Sights};
 use super::people::{People, Witness};
+use super::register::Number;
 use crate::action::DataFile;
 use crate::coded::coded;
 use crate::columns::{Columns, FIELDS, From, STORED, time_type};
@@ -38,46 +40,29 @@ use crate::files::Batches;
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The columns as a query names them.
-pub(crate) static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
+static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8View, true);
     let mut fields =
-        vec![text("profile_id"), text("fragment_id"), text("message_id"), text("type"), text("source")];
+        vec![text(PROFILE), text("fragment_id"), text("message_id"), text("type"), text("source")];
     fields.extend(["timestamp", "received_at"].map(|name| Field::new(name, time_type(), true)));
     fields.push(Field::new("day", DataType::Date32, true));
     fields.extend(FIELDS.iter().filter(|(_, from)| *from != From::Rest).map(|(name, _)| text(name)));
     Arc::new(Schema::new(fields))
 });
 
-/// Somebody whose events the query may use.
-pub(crate) struct Person {
-    profile: FragmentId,
-    /// The same, as a column shows it.
-    text: Box<str>,
-    permit: Permit,
-    is_noted: AtomicBool,
-}
-
-impl Person {
-    pub(crate) fn new(profile: FragmentId, permit: Permit) -> Self {
-        Self { profile, text: profile.to_string().into(), permit, is_noted: AtomicBool::new(false) }
-    }
-
-    /// Whether this is the first time that somebody asks: a profile is noted once.
-    fn is_new(&self) -> bool {
-        !self.is_noted.load(Ordering::Relaxed) && !self.is_noted.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Known for Person {
-    fn permit(&self) -> &Permit {
-        &self.permit
-    }
-}
+/// The same, with people by number.
+static NUMBERED: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let fields = SHOWN.fields().iter().map(|field| match field.name() == PROFILE {
+        true => Arc::new(Field::new(PROFILE, DataType::UInt32, true)),
+        false => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+});
 
 /// What decides on rows and fields.
 pub(crate) struct Gate {
     pub(crate) people: Arc<dyn People>,
-    pub(crate) sights: Sights<Person>,
+    pub(crate) sights: Sights,
     pub(crate) masks: Masks,
     pub(crate) witness: Arc<Witness>,
 }
@@ -118,23 +103,22 @@ impl Gate {
     fn pass(
         &self,
         batch: &RecordBatch,
-        owners: &mut Owners<Person>,
-        (wanted, file): (&SchemaRef, &std::path::Path),
+        owners: &mut Owners,
+        (wanted, file): (&SchemaRef, &Path),
     ) -> std::result::Result<RecordBatch, QueryFailure> {
         let permitted = owners.permitted(&self.sights, batch, file)?;
         let arrow = |error| corrupt(file, error);
         let batch = match permitted.iter().all(Option::is_some) {
             true => batch.clone(),
             false => {
-                let mask: BooleanArray = permitted.iter().map(|known| Some(known.is_some())).collect();
+                let mask: BooleanArray = permitted.iter().map(|person| Some(person.is_some())).collect();
                 filter_record_batch(batch, &mask).map_err(arrow)?
             }
         };
-        let people: Vec<&Person> = permitted.into_iter().flatten().collect();
+        let people: Vec<Number> = permitted.into_iter().flatten().collect();
         let columns = self.shown(&batch, &people, (wanted, file))?;
         if !people.is_empty() {
-            let new = people.iter().filter(|known| known.is_new()).map(|known| known.profile);
-            self.witness.note(new, self.fields(wanted));
+            self.witness.note(people.iter().copied(), self.fields(wanted));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)
@@ -144,8 +128,8 @@ impl Gate {
     fn shown(
         &self,
         batch: &RecordBatch,
-        people: &[&Person],
-        (wanted, file): (&SchemaRef, &std::path::Path),
+        people: &[Number],
+        (wanted, file): (&SchemaRef, &Path),
     ) -> std::result::Result<Vec<ArrayRef>, QueryFailure> {
         let columns = Columns::of(batch, file);
         let wants_json = wanted.fields().iter().any(|field| JSON.contains(&field.name().as_str()));
@@ -156,9 +140,10 @@ impl Gate {
         let column = |field: &Field| -> std::result::Result<ArrayRef, QueryFailure> {
             let name = field.name().as_str();
             Ok(match name {
-                "profile_id" => {
-                    Arc::new(StringViewArray::from_iter_values(people.iter().map(|known| &known.text)))
+                PROFILE if field.data_type() == &DataType::UInt32 => {
+                    Arc::new(people.iter().copied().map(Some).collect::<UInt32Array>())
                 }
+                PROFILE => Arc::new(self.sights.register().numbers.texts(people.iter().copied().map(Some))),
                 "day" => {
                     let at = columns.times("received_at")?;
                     let day = |row| i32::try_from(at.value(row).div_euclid(MICROS_PER_DAY)).ok();
@@ -172,7 +157,7 @@ impl Gate {
                 _ => {
                     let found = batch.column_by_name(name);
                     let found = found.ok_or_else(|| corrupt(file, format!("column `{name}`")))?;
-                    cast(found, field.data_type()).map_err(|error| corrupt(file, error))?
+                    as_type(found, field.data_type()).map_err(|error| corrupt(file, error))?
                 }
             })
         };
@@ -195,15 +180,41 @@ impl Gate {
     }
 }
 
-fn corrupt(file: &std::path::Path, what: impl ToString) -> LakeError {
+/// A column as the engine wants it. Of one with a list of texts, each text is made a view of once.
+fn as_type(column: &ArrayRef, kind: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
+    match column.as_any_dictionary_opt() {
+        Some(coded) => take(&cast(coded.values(), kind)?, coded.keys(), None),
+        None => cast(column, kind),
+    }
+}
+
+fn corrupt(file: &Path, what: impl ToString) -> LakeError {
     LakeError::Corrupt { file: file.to_owned(), what: what.to_string() }
 }
 
 /// The table.
 pub(crate) struct Events {
-    pub(crate) folder: std::path::PathBuf,
-    pub(crate) reading: Arc<Reading>,
-    pub(crate) gate: Arc<Gate>,
+    folder: PathBuf,
+    reading: Arc<Reading>,
+    gate: Arc<Gate>,
+    /// Whether it shows people by number.
+    is_numbered: bool,
+}
+
+impl Events {
+    pub(crate) fn new(folder: PathBuf, reading: Arc<Reading>, gate: Arc<Gate>) -> Self {
+        Self { folder, reading, gate, is_numbered: false }
+    }
+
+    /// The same table, with people by number.
+    pub(crate) fn numbered(&self) -> Self {
+        let (reading, gate) = (Arc::clone(&self.reading), Arc::clone(&self.gate));
+        Self { folder: self.folder.clone(), reading, gate, is_numbered: true }
+    }
+
+    fn shown(&self) -> &'static SchemaRef {
+        if self.is_numbered { &NUMBERED } else { &SHOWN }
+    }
 }
 
 impl fmt::Debug for Events {
@@ -215,7 +226,7 @@ impl fmt::Debug for Events {
 #[async_trait]
 impl TableProvider for Events {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&SHOWN)
+        Arc::clone(self.shown())
     }
 
     fn table_type(&self) -> TableType {
@@ -239,8 +250,8 @@ impl TableProvider for Events {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let wanted = match projection {
-            Some(projection) => Arc::new(SHOWN.project(projection)?),
-            None => Arc::clone(&SHOWN),
+            Some(projection) => Arc::new(self.shown().project(projection)?),
+            None => Arc::clone(self.shown()),
         };
         let compared = filters.iter().filter_map(|filter| Comparison::of(filter, &self.gate.masks));
         let compared: Result<Arc<[Comparison]>, _> =
@@ -275,7 +286,7 @@ impl TableProvider for Events {
 
 /// A part of the table's files.
 struct Share {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     files: Vec<Arc<DataFile>>,
     wanted: SchemaRef,
     compared: Arc<[Comparison]>,

@@ -10,16 +10,19 @@ mod error;
 mod events;
 mod funnel;
 mod mask;
+mod numbered;
 mod output;
 mod owners;
 mod people;
+mod register;
 mod stop;
 mod tables;
 
 pub(crate) use events::external;
 pub(crate) use mask::{Masks, Parts};
-pub(crate) use owners::{Known, Owners, Sights};
+pub(crate) use owners::{Owners, Sights};
 pub(crate) use people::{Live, People};
+pub(crate) use register::{Number, Register};
 
 pub use engine::{Answer, Asked, AskedOfEverybody, Engine, QueryLimits, SQL_BYTES_MAX};
 pub use error::QueryFailure;

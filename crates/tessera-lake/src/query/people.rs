@@ -9,20 +9,22 @@ use tessera_model::{
     AudienceId, AudienceName, Document, FragmentId, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp,
 };
 use tessera_pipeline::{
-    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, list_rejects, members_of,
-    memberships_of, sight_of,
+    PipelineError, ProfilePage, Query, QueryError, RejectId, RejectRow, Sight, list_rejects, members_of,
+    memberships_of, sights_of,
 };
-use tessera_policy::{Labels, Permit};
+use tessera_policy::Labels;
 use tessera_profile::{Reader, View};
 use tessera_store::Store;
+
+use super::register::{Number, Register};
 
 /// So many people at most are named one by one in the record of a query.
 pub(crate) const NAMED_MAX: usize = 1_000;
 
 /// The state, seen for one purpose by one reader at one moment.
 pub(crate) trait People: Send + Sync + 'static {
-    /// Whose profile a fragment is in, and the permit to use that person's data. `None`: nothing permits it.
-    fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError>;
+    /// Whose profile each fragment is in, and whether that person's data may be used.
+    fn sights(&self, owners: &[FragmentId]) -> Result<Vec<Sight>, PipelineError>;
 
     /// The fragments of a profile; more of them do no harm.
     fn fragments(&self, profile: FragmentId) -> Result<BTreeSet<FragmentId>, PipelineError>;
@@ -70,8 +72,9 @@ impl<S: Store> Live<S> {
 }
 
 impl<S: Store> People for Live<S> {
-    fn sight(&self, owner: FragmentId) -> Result<Option<(FragmentId, Permit)>, PipelineError> {
-        sight_of(self.store.as_ref(), owner, (&self.rules, &self.purpose, self.now))
+    fn sights(&self, owners: &[FragmentId]) -> Result<Vec<Sight>, PipelineError> {
+        let purpose = self.rules.purposes.get(&self.purpose);
+        purpose.map_or(Ok(Vec::new()), |purpose| sights_of(self.store.as_ref(), owners, (purpose, self.now)))
     }
 
     fn fragments(&self, profile: FragmentId) -> Result<BTreeSet<FragmentId>, PipelineError> {
@@ -109,42 +112,76 @@ impl<S: Store> People for Live<S> {
 }
 
 /// Whose data a query was given, and which fields of it: for the record.
-#[derive(Default)]
 pub(crate) struct Witness {
-    /// Profiles may stand more than once.
-    seen: Mutex<(Vec<FragmentId>, BTreeSet<String>)>,
+    register: Arc<Register>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// By number.
+    is_noted: Vec<bool>,
+    count: usize,
+    /// The first of them.
+    first: Vec<Number>,
+    fields: BTreeSet<String>,
 }
 
 /// What a query was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Profiles whose rows it was given.
-    pub profiles: BTreeSet<FragmentId>,
+    pub people: usize,
+    /// These, if they are so few that a record of each makes sense.
+    pub named: Option<BTreeSet<FragmentId>>,
     /// Paths of the fields in them.
     pub fields: BTreeSet<String>,
 }
 
-impl Seen {
-    /// The profiles, if they are so few that a record of each makes sense.
-    #[must_use]
-    pub fn named(&self) -> Option<&BTreeSet<FragmentId>> {
-        (self.profiles.len() <= NAMED_MAX).then_some(&self.profiles)
-    }
-}
-
 impl Witness {
+    pub(crate) fn new(register: Arc<Register>) -> Self {
+        Self { register, noted: Mutex::default() }
+    }
+
+    /// Of each row, or more seldom, whose it is.
     pub(crate) fn note(
         &self,
-        profiles: impl IntoIterator<Item = FragmentId>,
+        people: impl Iterator<Item = Number>,
         fields: impl IntoIterator<Item = String>,
     ) {
-        let mut seen = self.seen.lock();
-        seen.0.extend(profiles);
-        seen.1.extend(fields);
+        let mut noted = self.noted.lock();
+        for number in people {
+            noted.add(number);
+        }
+        noted.fields.extend(fields);
+    }
+
+    /// A profile by its id.
+    pub(crate) fn note_one(&self, id: Option<FragmentId>, fields: impl IntoIterator<Item = String>) {
+        let numbers = self.register.numbers.of(id.as_slice());
+        self.note(numbers.into_iter(), fields);
     }
 
     pub(crate) fn take(&self) -> Seen {
-        let (profiles, fields) = std::mem::take(&mut *self.seen.lock());
-        Seen { profiles: profiles.into_iter().collect(), fields }
+        let noted = std::mem::take(&mut *self.noted.lock());
+        let named = || self.register.numbers.ids(noted.first.iter().copied()).into_iter().collect();
+        let named = (noted.count <= NAMED_MAX).then(named);
+        Seen { people: noted.count, named, fields: noted.fields }
+    }
+}
+
+impl Noted {
+    fn add(&mut self, number: Number) {
+        let Ok(place) = usize::try_from(number) else { return };
+        if self.is_noted.len() <= place {
+            self.is_noted.resize(place + 1, false);
+        }
+        if let Some(is_noted @ false) = self.is_noted.get_mut(place) {
+            *is_noted = true;
+            self.count += 1;
+            if self.first.len() < NAMED_MAX {
+                self.first.push(number);
+            }
+        }
     }
 }

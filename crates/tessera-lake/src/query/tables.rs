@@ -313,7 +313,7 @@ impl Walk {
                     (self.kind.rows_of(profile), self.kind.shown_of(profile))
                 };
                 if !own.is_empty() {
-                    self.witness.note(profile.id.parse().ok(), shown);
+                    self.witness.note_one(profile.id.parse().ok(), shown);
                 }
                 rows.extend(own);
             }

@@ -84,7 +84,7 @@ fn world() -> World {
 
 pub(super) struct Desk {
     pub(super) world: World,
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -98,6 +98,13 @@ impl Desk {
         let engine = Arc::new(Engine::new(Arc::clone(&world.lake), spill, limits).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { world, engine, runtime }
+    }
+
+    /// Takes an engine that has answered nothing yet; returns the one before.
+    pub(super) fn anew(&mut self) -> Arc<Engine> {
+        let spill = self.world.folder.path().join("spill");
+        let engine = Engine::new(Arc::clone(&self.world.lake), spill, QueryLimits::default()).unwrap();
+        std::mem::replace(&mut self.engine, Arc::new(engine))
     }
 
     pub(super) fn ask_as(&self, reader: Reader, format: Format, sql: &str) -> Result<Answer, QueryFailure> {
@@ -362,10 +369,10 @@ fn a_query_is_told_whose_data_it_was_given() {
     let desk = Desk::new(QueryLimits::default());
     let reader = Reader { purpose: "service", sees_identifiers: OFFICER };
     let seen = desk.ask_as(reader, Format::Csv, "SELECT user_id FROM events").unwrap().seen;
-    assert_eq!(seen.profiles.len(), 2);
+    assert_eq!(seen.people, 2);
     assert_eq!(seen.fields.into_iter().collect::<Vec<_>>(), ["events", "identifiers.user_id"]);
     let news = Reader { purpose: "news", sees_identifiers: ANALYST };
-    assert_eq!(desk.ask_as(news, Format::Csv, "SELECT user_id FROM events").unwrap().seen.profiles.len(), 1);
+    assert_eq!(desk.ask_as(news, Format::Csv, "SELECT user_id FROM events").unwrap().seen.people, 1);
 }
 
 #[test]
@@ -438,7 +445,7 @@ fn audiences_has_the_members_of_the_purposes_own_audiences_whom_it_may_see() {
     let reader = Reader { purpose: "news", sees_identifiers: ANALYST };
     let seen = desk.ask_as(reader, Format::Csv, "SELECT count(*) FROM audiences").unwrap().seen;
     assert_eq!(seen.fields.into_iter().collect::<Vec<_>>(), ["audiences.xaudiencenews"]);
-    assert_eq!(seen.profiles.len(), 1);
+    assert_eq!(seen.people, 1);
 }
 
 #[test]

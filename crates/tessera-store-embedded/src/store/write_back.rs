@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
-use tessera_store::{Change, Changes, Key, Position, Store, StoreError, Table, Value};
+use tessera_store::{Change, Changes, Key, Marks, Position, Store, StoreError, Table, Value};
 
 use super::generation::{Generation, row_bytes};
 use super::{Backing, FjallBacking, Row};
@@ -53,6 +53,7 @@ pub struct WriteBack<B> {
     state: RwLock<State>,
     clean: Cache<Key, Option<Value>, RowWeight, foldhash::fast::FixedState>,
     cache_bytes: u64,
+    marks: Arc<Marks>,
     /// Held for a whole commit: what was checked is still so when it is applied.
     committing: Mutex<()>,
     /// Held for a whole checkpoint.
@@ -146,7 +147,8 @@ impl<B: Backing> WriteBack<B> {
         let clean = Cache::with_options(options, RowWeight, hasher, DefaultLifecycle::default());
         let state = State { position, durable_position: position, ..State::default() };
         let (committing, checkpointing) = (Mutex::new(()), Mutex::new(()));
-        Ok(Self { backing, state: RwLock::new(state), clean, cache_bytes, committing, checkpointing })
+        let (state, marks) = (RwLock::new(state), Arc::default());
+        Ok(Self { backing, state, clean, cache_bytes, marks, committing, checkpointing })
     }
 
     /// What lies under it.
@@ -325,6 +327,7 @@ impl<B: Backing> Store for WriteBack<B> {
         let _committing = self.committing.lock();
         self.check(&changes.rows)?;
         let keys: Vec<Key> = changes.rows.iter().map(|row| row.key).collect();
+        self.marks.tell(&keys);
         {
             let mut state = self.state.write();
             changes.rows.into_iter().for_each(|row| state.current.set(row.key, row.after));
@@ -334,7 +337,12 @@ impl<B: Backing> Store for WriteBack<B> {
         for key in &keys {
             self.clean.remove(key);
         }
+        self.marks.tell(&keys);
         Ok(())
+    }
+
+    fn marks(&self) -> &Arc<Marks> {
+        &self.marks
     }
 
     fn position(&self) -> Position {

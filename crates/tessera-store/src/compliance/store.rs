@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{Change, Changes, Key, Position, Store, StoreError, Table, Value};
+use crate::{Change, Changes, Key, Place, Position, Store, StoreError, Table, Value};
 
 /// An implementation under test.
 pub trait Harness {
@@ -26,6 +26,7 @@ pub fn run(open: impl Fn() -> Box<dyn Harness>) {
         a_conflict_is_decided_by_value_not_by_who_read_it,
         an_empty_value_is_not_an_absent_one,
         a_removed_row_is_gone_and_can_come_back,
+        a_mark_is_another_one_once_its_row_has_changed,
         a_scan_gives_one_table_in_order_and_pages,
         a_scan_mixes_durable_changed_and_removed_rows,
         the_position_moves_only_when_a_commit_says_so,
@@ -166,6 +167,24 @@ fn a_removed_row_is_gone_and_can_come_back(harness: &mut dyn Harness) {
     ok(harness.store().checkpoint());
     harness.crash();
     check(harness.store(), cluster("a"), Some("2"));
+}
+
+fn a_mark_is_another_one_once_its_row_has_changed(harness: &mut dyn Harness) {
+    let store = harness.store();
+    let mark = |id: &str| store.marks().mark(Place::of(id.as_bytes()));
+    let (first, second) = (mark("first"), mark("second"));
+    put(store, cluster("first"), Some("one"), None);
+    assert_ne!(mark("first"), first, "a row that came must have another mark");
+    assert_eq!(mark("second"), second, "and a row that nobody touched the same");
+    let known = mark("first");
+    load(store, cluster("first"));
+    ok(store.checkpoint());
+    assert_eq!(mark("first"), known, "nobody changed the row");
+    put(store, cluster("first"), None, None);
+    assert_ne!(mark("first"), known, "a row that went must have another mark");
+    let both = mark("first").and(mark("second"));
+    put(store, cluster("second"), Some("two"), None);
+    assert_ne!(mark("first").and(mark("second")), both, "one of two rows has changed");
 }
 
 fn a_scan_gives_one_table_in_order_and_pages(harness: &mut dyn Harness) {
