@@ -8,4 +8,5 @@ mod numbered;
 mod profiles;
 mod query;
 mod standing;
+mod utc;
 pub(crate) mod world;

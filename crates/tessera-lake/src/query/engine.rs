@@ -38,6 +38,7 @@ use super::people::{Live, People, Seen, Witness};
 use super::register::Register;
 use super::stop::Stop;
 use super::tables::{Kind, PeopleTable};
+use super::utc::without_zones;
 use crate::DeltaLake;
 use crate::batch::{Everybody, Lakeside};
 
@@ -352,7 +353,7 @@ async fn execute(
     register: &Arc<Register>,
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
     let (state, plan) = frame.into_parts();
-    let plan = numbered(state.optimize(&plan)?, register)?;
+    let plan = numbered(without_zones(state.optimize(&plan)?)?, register)?;
     let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
     execute_stream(plan, state.task_ctx())
 }

@@ -17,6 +17,7 @@ mod people;
 mod register;
 mod stop;
 mod tables;
+mod utc;
 
 pub(crate) use events::external;
 pub(crate) use mask::{Masks, Parts};
