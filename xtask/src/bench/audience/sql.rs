@@ -1,7 +1,7 @@
 //! Ten questions, asked of Tessera and of DuckDB in turn, over the same Parquet files.
 //!
-//! Tessera answers as it always does: for a purpose, each owner's permission asked anew in each query. DuckDB reads the files and
-//! asks nobody. Each question is asked once to warm up, then five times; the figure is the median. `sql_ratio_to_duckdb` is
+//! Tessera answers as it always does: for a purpose, what it knows of permissions from earlier questions checked again for each owner. DuckDB
+//! reads the files and asks nobody. Each question is asked once to warm up, then five times; the figure is the median. `sql_ratio_to_duckdb` is
 //! the sum of Tessera's medians over the sum of DuckDB's: what somebody who asks the set waits.
 
 use std::io::{BufRead as _, BufReader, Write as _};
