@@ -18,7 +18,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tessera_audience::{Audience, DefinitionName, Definitions};
-use tessera_lake::{Asked, AskedOfEverybody, DeltaLake, Engine, Everybody, Format, LakeOptions, QueryLimits};
+use tessera_lake::{
+    Asked, AskedOfEverybody, DeltaLake, Engine, Everybody, Format, LakeOptions, QueryLimits, Sees,
+};
 use tessera_model::{
     Entrance, FragmentId, HashKey, LabelSet, Operation, PurposeName, PurposeSet, Record, RequestId, Rules,
     SourceName, Timestamp,
@@ -128,7 +130,7 @@ fn members(engine: &Arc<Engine>, state: State, audience: &Value, now: Timestamp)
     // From here on the kernel counts the most memory anew.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let started = Instant::now();
-    let asked = AskedOfEverybody { definitions, names, now };
+    let asked = AskedOfEverybody { definitions, names, now, sees: Sees::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let answer = runtime.block_on(engine.ask_everybody(store, (rules, labels, key), asked));
     let seconds = started.elapsed().as_secs_f64();

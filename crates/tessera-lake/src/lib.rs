@@ -19,7 +19,7 @@ mod table;
 mod tests;
 mod wire;
 
-pub use batch::{Compared, Crowd, Everybody, Recomputed};
+pub use batch::{Compared, Crowd, Everybody, Recomputed, Sees, has_sql};
 pub use delta::{DeltaLake, LakeOptions};
 pub use fill::{FillError, Filled, Filler, Order};
 pub use query::{

@@ -26,7 +26,8 @@ pub use access::{AccessSettings, Action, Audit, AuditEvent, Role, allows, role_r
 pub use metrics::metric_reference;
 pub use openapi::openapi;
 pub use queries::{
-    Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
+    Answering, AskingEverybody, EverybodyAnswer, EverybodyAsked, Queries, QueryAnswer, QueryAsked,
+    QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
 };
 pub use routes::router;
 pub use serve::{serve, serve_limited, serve_tls};

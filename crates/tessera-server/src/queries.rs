@@ -71,6 +71,28 @@ pub struct RecomputeAnswer {
     pub unsettled: u64,
 }
 
+/// Audiences whose members are asked for by SQL.
+#[derive(Clone, Debug)]
+pub struct EverybodyAsked {
+    /// All definitions that they speak of, and themselves.
+    pub definitions: Arc<Definitions>,
+    /// The audiences.
+    pub audiences: Vec<AudienceName>,
+    /// The workspace in force.
+    pub rules: Arc<Rules>,
+    /// Its labels.
+    pub labels: Arc<Labels>,
+    /// Fields with any of these labels are not looked at.
+    pub hidden: LabelSet,
+    /// Nor are consents for other purposes than these; `None`: all are.
+    pub purposes: Option<BTreeSet<PurposeName>>,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// The members of each audience, in the order in which they were asked for. `None`: one of them has no SQL.
+pub type EverybodyAnswer = Option<Vec<BTreeSet<FragmentId>>>;
+
 /// Why there is none. Holds no personal data but what the query itself says.
 #[derive(Clone, Debug)]
 pub struct QueryRefusal {
@@ -90,6 +112,10 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<QueryAnswer, QueryRe
 /// The same, of an audience.
 pub type Recomputing<'a> = Pin<Box<dyn Future<Output = Result<RecomputeAnswer, QueryRefusal>> + Send + 'a>>;
 
+/// The same, of several at once.
+pub type AskingEverybody<'a> =
+    Pin<Box<dyn Future<Output = Result<EverybodyAnswer, QueryRefusal>> + Send + 'a>>;
+
 /// Answers SQL: shows what the purpose permits and the reader may see, and nothing else.
 pub trait Queries: Send + Sync {
     /// The media types that it answers in, the usual one first.
@@ -100,6 +126,9 @@ pub trait Queries: Send + Sync {
 
     /// Asks for the members of an audience by SQL, and holds them against those who were announced.
     fn recompute(&self, asked: RecomputeAsked) -> Recomputing<'_>;
+
+    /// Asks for the members of audiences by SQL: of each those whom its purpose permits to look at.
+    fn everybody(&self, asked: EverybodyAsked) -> AskingEverybody<'_>;
 
     /// Brings to the lake whatever the state has by now. Blocks.
     fn catch_up(&self) -> Result<(), QueryRefusal>;

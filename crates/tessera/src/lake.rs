@@ -7,12 +7,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tessera_audience::DefinitionName;
 use tessera_lake::{
-    Answer, Asked, Compared, DeltaLake, Engine, Format, LakeOptions, QueryFailure, QueryLimits, Recomputed,
+    Answer, Asked, AskedOfEverybody, Compared, DeltaLake, Engine, Everybody, Format, LakeOptions,
+    QueryFailure, QueryLimits, Recomputed, Sees, has_sql,
 };
 use tessera_pipeline::{LakeFeed, ProfileSnapshots};
 use tessera_server::{
-    Answering, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAnswer, RecomputeAsked, Recomputing,
+    Answering, AskingEverybody, EverybodyAsked, Queries, QueryAnswer, QueryAsked, QueryRefusal,
+    RecomputeAnswer, RecomputeAsked, Recomputing,
 };
 use tessera_store::{Clock, Lake as _, Log, Position, Store};
 
@@ -194,6 +197,25 @@ impl<L: Log, S: Store> Queries for Answers<L, S> {
             let Recomputed { people, agreed, only_stream, only_batch, unsettled } =
                 answer.map_err(|failure| refused(&failure))?;
             Ok(RecomputeAnswer { people, agreed, only_stream, only_batch, unsettled })
+        })
+    }
+
+    fn everybody(&self, asked: EverybodyAsked) -> AskingEverybody<'_> {
+        let EverybodyAsked { definitions, audiences, rules, labels, hidden, purposes, now } = asked;
+        let names: Vec<DefinitionName> = audiences.into_iter().map(DefinitionName::Audience).collect();
+        Box::pin(async move {
+            if !has_sql(&definitions, &names, now) {
+                return Ok(None);
+            }
+            let known = (rules, labels, self.feed.key.clone());
+            let asked = AskedOfEverybody { definitions, names, now, sees: Sees { hidden, purposes } };
+            let answer = self.engine.ask_everybody(Arc::clone(&self.feed.store), known, asked).await;
+            let members = |one| match one {
+                Everybody::Members(members) => members,
+                Everybody::Values(values) => values.into_keys().collect(),
+            };
+            let answer = answer.map_err(|failure| refused(&failure))?;
+            Ok(Some(answer.into_iter().map(members).collect()))
         })
     }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::prelude::SessionContext;
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tessera_audience::{DefinitionName, Definitions, Scalar};
 use tessera_model::{FragmentId, HashKey, LabelSet, NamespaceRules, PurposeName, Rules, Timestamp};
@@ -38,6 +40,25 @@ impl std::fmt::Debug for Everybody {
     }
 }
 
+/// Who asks, and may not see everything. The default sees all that a purpose does.
+#[derive(Clone, Debug, Default)]
+pub struct Sees {
+    /// Fields with any of these labels are not looked at.
+    pub hidden: LabelSet,
+    /// Nor are consents for other purposes than these; `None`: all are.
+    pub purposes: Option<BTreeSet<PurposeName>>,
+}
+
+/// What was found of a purpose's people is kept until all has been asked.
+#[derive(Default)]
+pub(crate) struct Grounds {
+    needs: Mutex<BTreeMap<PurposeName, Needs>>,
+    walked: Mutex<BTreeMap<PurposeName, Walked>>,
+}
+
+/// The tables of people, by name.
+type Walked = Arc<Vec<(&'static str, RecordBatch)>>;
+
 /// Lake and state at one moment.
 pub(crate) struct Lakeside<S> {
     pub(crate) lake: Arc<DeltaLake>,
@@ -47,7 +68,9 @@ pub(crate) struct Lakeside<S> {
     pub(crate) labels: Arc<Labels>,
     pub(crate) key: HashKey,
     pub(crate) now: Timestamp,
+    pub(crate) sees: Sees,
     pub(crate) register: Arc<Register>,
+    pub(crate) grounds: Grounds,
 }
 
 impl<S: Store> Lakeside<S> {
@@ -81,10 +104,21 @@ impl<S: Store> Lakeside<S> {
             rules: Arc::clone(&self.rules),
             labels: Arc::clone(&self.labels),
             purpose: purpose.clone(),
-            hidden: LabelSet::default(),
-            purposes: None,
+            hidden: self.sees.hidden,
+            purposes: self.sees.purposes.clone(),
             now: self.now,
         }
+    }
+
+    /// The tables of everybody whom the purpose permits to look at, as far as any definition needs them.
+    fn walked(&self, purpose: &PurposeName, needs: &Needs) -> Result<Walked, QueryFailure> {
+        if let Some(known) = self.grounds.walked.lock().get(purpose) {
+            return Ok(Arc::clone(known));
+        }
+        let all = self.grounds.needs.lock().get(purpose).cloned();
+        let walked = Arc::new(self.walk(purpose, all.as_ref().unwrap_or(needs))?.tables()?);
+        self.grounds.walked.lock().insert(purpose.clone(), Arc::clone(&walked));
+        Ok(walked)
     }
 
     /// Goes through everybody whom the purpose permits to look at.
@@ -153,6 +187,16 @@ struct Rows {
 }
 
 impl Rows {
+    fn tables(&self) -> Result<Vec<(&'static str, RecordBatch)>, QueryFailure> {
+        Ok(vec![
+            ("people", batch(&["person"], &["id"], &self.people)?),
+            ("traits", batch(&["person"], &["name", "value"], &self.traits)?),
+            ("accounts", batch(&["person"], &["name", "value"], &self.accounts)?),
+            ("consents", batch(&["person"], &["purpose", "status"], &self.consents)?),
+            ("subscriptions", batch(&["person"], &["channel", "topic", "state"], &self.subscriptions)?),
+        ])
+    }
+
     fn add(&mut self, number: i64, profile: &Profile, needs: &Needs) {
         self.people.push(Row::new(number, vec![profile.id.clone()]));
         let traits = profile.traits.iter().filter(|(name, _)| needs.traits.contains(name.as_str()));
@@ -175,6 +219,10 @@ impl Rows {
 }
 
 impl<S: Store> Ground for Lakeside<S> {
+    fn prepare(&self, needs: BTreeMap<PurposeName, Needs>) {
+        *self.grounds.needs.lock() = needs;
+    }
+
     fn lay(
         &self,
         context: &SessionContext,
@@ -185,7 +233,7 @@ impl<S: Store> Ground for Lakeside<S> {
             return Err(QueryFailure::NotUnderstood { what: "its purpose is not declared".to_owned() });
         };
         let people: Arc<dyn People> = Arc::new(self.people(purpose));
-        let masks = Masks::new(&self.labels, declared, LabelSet::default());
+        let masks = Masks::new(&self.labels, declared, self.sees.hidden);
         let sights = Sights::new(people, Arc::clone(&self.register), (declared, self.now));
         let events = Happened {
             folder: self.lake.table().to_owned(),
@@ -195,12 +243,10 @@ impl<S: Store> Ground for Lakeside<S> {
         };
         context.deregister_table("events").map_err(QueryFailure::of)?;
         context.register_table("events", Arc::new(events)).map_err(QueryFailure::of)?;
-        let rows = if needs.people { self.walk(purpose, needs)? } else { Rows::default() };
-        lay(context, "people", batch(&["person"], &["id"], &rows.people)?)?;
-        lay(context, "traits", batch(&["person"], &["name", "value"], &rows.traits)?)?;
-        lay(context, "accounts", batch(&["person"], &["name", "value"], &rows.accounts)?)?;
-        lay(context, "consents", batch(&["person"], &["purpose", "status"], &rows.consents)?)?;
-        let subscriptions = batch(&["person"], &["channel", "topic", "state"], &rows.subscriptions)?;
-        lay(context, "subscriptions", subscriptions)
+        let walked = match needs.people {
+            true => self.walked(purpose, needs)?,
+            false => Arc::new(Rows::default().tables()?),
+        };
+        walked.iter().try_for_each(|(name, rows)| lay(context, name, rows.clone()))
     }
 }

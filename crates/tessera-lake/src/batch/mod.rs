@@ -28,8 +28,8 @@ use tessera_model::{PurposeName, Timestamp};
 
 pub use crowd::Crowd;
 pub(crate) use events::Reads;
-pub use live::Everybody;
-pub(crate) use live::Lakeside;
+pub use live::{Everybody, Sees};
+pub(crate) use live::{Grounds, Lakeside};
 pub use recompute::{Compared, Recomputed};
 use sql::{Needs, Written};
 pub(crate) use window::Bounds;
@@ -38,6 +38,9 @@ use crate::QueryFailure;
 
 /// Where the tables come from.
 pub(crate) trait Ground {
+    /// What all that follows needs of people, by purpose: whoever goes through them does so once.
+    fn prepare(&self, _needs: BTreeMap<PurposeName, Needs>) {}
+
     /// Puts the tables of what a purpose permits into `context`, in the place of those that are there.
     fn lay(
         &self,
@@ -71,9 +74,23 @@ pub(crate) fn with_functions(context: SessionContext) -> SessionContext {
     context
 }
 
-impl<G: Ground> Batch<'_, G> {
+/// One definition that has to be asked.
+struct Step<'d> {
+    name: DefinitionName,
+    written: Written,
+    purpose: &'d PurposeName,
+}
+
+/// Definitions at a moment.
+#[derive(Clone, Copy)]
+struct Plan<'d> {
+    definitions: &'d Definitions,
+    now: Timestamp,
+}
+
+impl<'d> Plan<'d> {
     /// The SQL of a definition, its purpose, and the definitions that it speaks of.
-    fn written(&self, name: &DefinitionName) -> Result<(Written, &PurposeName), QueryFailure> {
+    fn written(self, name: &DefinitionName) -> Result<(Written, &'d PurposeName), QueryFailure> {
         let unknown =
             || QueryFailure::NotUnderstood { what: "there is no definition of that name".to_owned() };
         let not_written = |error: sql::NoSql| QueryFailure::NotUnderstood { what: error.to_string() };
@@ -92,11 +109,11 @@ impl<G: Ground> Batch<'_, G> {
     }
 
     /// All that `name` speaks of, directly or not, what is spoken of first, and itself last.
-    fn order(&self, name: &DefinitionName, into: &mut Vec<DefinitionName>) -> Result<(), QueryFailure> {
-        if into.contains(name) {
+    fn order(self, name: &DefinitionName, into: &mut Vec<Step<'d>>) -> Result<(), QueryFailure> {
+        if into.iter().any(|step| step.name == *name) {
             return Ok(());
         }
-        let (written, _) = self.written(name)?;
+        let (written, purpose) = self.written(name)?;
         let parsed = |_| QueryFailure::NotUnderstood { what: "a name is none".to_owned() };
         for other in &written.audiences {
             let other = tessera_model::AudienceName::parse(other).map_err(|_| parsed(()))?;
@@ -106,29 +123,47 @@ impl<G: Ground> Batch<'_, G> {
             let other = tessera_model::TraitName::parse(other).map_err(|_| parsed(()))?;
             self.order(&DefinitionName::ComputedTrait(other), into)?;
         }
-        into.push(name.clone());
+        into.push(Step { name: name.clone(), written, purpose });
         Ok(())
     }
 
+    fn steps(self, names: &[DefinitionName]) -> Result<Vec<Step<'d>>, QueryFailure> {
+        let mut steps = Vec::new();
+        names.iter().try_for_each(|name| self.order(name, &mut steps))?;
+        Ok(steps)
+    }
+}
+
+/// Whether there is SQL for these definitions and all that they speak of.
+#[must_use]
+pub fn has_sql(definitions: &Definitions, names: &[DefinitionName], now: Timestamp) -> bool {
+    Plan { definitions, now }.steps(names).is_ok()
+}
+
+impl<G: Ground> Batch<'_, G> {
     /// Answers for `names`. A definition that others speak of is asked once.
     pub(crate) async fn ask(&self, names: &[DefinitionName]) -> Result<Vec<Said>, QueryFailure> {
-        let mut order = Vec::new();
-        names.iter().try_for_each(|name| self.order(name, &mut order))?;
+        let steps = Plan { definitions: self.definitions, now: self.now }.steps(names)?;
+        let mut needs: BTreeMap<PurposeName, Needs> = BTreeMap::new();
+        for step in &steps {
+            needs.entry(step.purpose.clone()).or_default().add(&step.written.needs);
+        }
+        self.ground.prepare(needs);
         let mut said = BTreeMap::new();
-        for name in order {
-            let batches = self.ask_one(&name).await?;
-            let answer = match &name {
+        for step in steps {
+            let batches = self.ask_one(&step).await?;
+            let answer = match &step.name {
                 DefinitionName::Audience(_) => Said::Members(members(&batches)?),
                 DefinitionName::ComputedTrait(_) => Said::Values(values(&batches)?),
             };
-            said.insert(name, answer);
+            said.insert(step.name, answer);
         }
         Ok(names.iter().filter_map(|name| said.get(name).cloned()).collect())
     }
 
     /// Answers for one definition, and keeps the answer as a table for those that speak of it.
-    async fn ask_one(&self, name: &DefinitionName) -> Result<Vec<RecordBatch>, QueryFailure> {
-        let (written, purpose) = self.written(name)?;
+    async fn ask_one(&self, step: &Step<'_>) -> Result<Vec<RecordBatch>, QueryFailure> {
+        let Step { name, written, purpose } = step;
         self.ground.lay(&self.context, purpose, (&written.reads, &written.needs))?;
         let frame = self.context.sql(&written.sql).await.map_err(QueryFailure::of)?;
         let batches = frame.collect().await.map_err(QueryFailure::of)?;

@@ -12,7 +12,7 @@ use tessera_pipeline::{LakeFeed, PipelineError, Standing, memberships_of, standi
 use tessera_policy::Labels;
 use tessera_store::{Log, Store};
 
-use super::Everybody;
+use super::{Everybody, Sees};
 use crate::query::{Live, People as _};
 use crate::{AskedOfEverybody, Engine, QueryFailure};
 
@@ -100,7 +100,7 @@ impl Engine {
         let purpose = definitions.audience(&name).ok_or_else(unknown)?.purpose.clone();
         let id = AudienceId::of(&name, &purpose);
         let names = vec![DefinitionName::Audience(name)];
-        let asked = AskedOfEverybody { definitions, names, now };
+        let asked = AskedOfEverybody { definitions, names, now, sees: Sees::default() };
         let known = (Arc::clone(&rules), Arc::clone(&labels), feed.key.clone());
         let store = Arc::clone(&feed.store);
         let answer = self.ask_everybody(Arc::clone(&store), known, asked).await?.into_iter().next();

@@ -42,6 +42,18 @@ pub(crate) struct Needs {
     pub(crate) subscriptions: bool,
 }
 
+impl Needs {
+    /// What either needs.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { people, traits, accounts, consents, subscriptions } = other;
+        self.people |= people;
+        self.traits.extend(traits.iter().cloned());
+        self.accounts.extend(accounts.iter().cloned());
+        self.consents |= consents;
+        self.subscriptions |= subscriptions;
+    }
+}
+
 /// Why there is no SQL for a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoSql {

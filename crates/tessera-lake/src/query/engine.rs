@@ -40,7 +40,7 @@ use super::stop::Stop;
 use super::tables::{Kind, PeopleTable};
 use super::utc::without_zones;
 use crate::DeltaLake;
-use crate::batch::{Everybody, Lakeside};
+use crate::batch::{Everybody, Grounds, Lakeside, Sees};
 
 /// Longest query, in bytes.
 pub const SQL_BYTES_MAX: usize = 64 * 1024;
@@ -102,6 +102,8 @@ pub struct AskedOfEverybody {
     pub names: Vec<DefinitionName>,
     /// The moment.
     pub now: Timestamp,
+    /// Who asks.
+    pub sees: Sees,
 }
 
 /// An answer, and whose data it is made of.
@@ -232,7 +234,9 @@ impl Engine {
                 labels,
                 key,
                 now: asked.now,
+                sees: asked.sees,
                 register,
+                grounds: Grounds::default(),
             };
             lakeside.ask(context, &asked.definitions, &asked.names).await
         };

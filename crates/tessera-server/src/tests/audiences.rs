@@ -12,8 +12,8 @@ use tessera_pipeline::AppenderOptions;
 use super::world::{World, documents};
 use crate::queries::RecomputeAnswer;
 use crate::{
-    AccessSettings, Answering, Limits, Queries, QueryAnswer, QueryAsked, QueryRefusal, RecomputeAsked,
-    Recomputing,
+    AccessSettings, Answering, AskingEverybody, EverybodyAsked, Limits, Queries, QueryAnswer, QueryAsked,
+    QueryRefusal, RecomputeAsked, Recomputing,
 };
 
 /// A lake that has lost every event, and answers what it is told to.
@@ -35,6 +35,10 @@ impl Queries for Lost {
         let (only_stream, only_batch) = (self.0.lock().clone(), BTreeSet::from([FragmentId([9; 16])]));
         let answer = RecomputeAnswer { people: 3, agreed: 1, only_stream, only_batch, unsettled: 0 };
         Box::pin(async move { Ok(answer) })
+    }
+
+    fn everybody(&self, _: EverybodyAsked) -> AskingEverybody<'_> {
+        Box::pin(async { Ok(None) })
     }
 
     fn catch_up(&self) -> Result<(), QueryRefusal> {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tessera_audience::{DefinitionName, Definitions, Scalar};
-use tessera_model::ConsentStatus;
+use tessera_model::{ConsentStatus, Label, LabelSet, PurposeName};
 use tessera_policy::Labels;
 use tessera_store::Clock as _;
 
 use crate::tests::world::{World, key};
-use crate::{AskedOfEverybody, Engine, Everybody, QueryLimits};
+use crate::{AskedOfEverybody, Engine, Everybody, QueryLimits, Sees};
 
 const PEOPLE: [&str; 4] = ["ada", "bob", "eve", "kim"];
 
@@ -22,6 +22,7 @@ fn world() -> World {
         {"kind": "Source", "name": "web", "write_key": "web-write-key", "purposes": ["service"]},
         {"kind": "Source", "name": "form", "write_key": "form-write-key", "purposes": ["news"]},
         {"kind": "Field", "name": "properties.blood", "labels": ["special"]},
+        {"kind": "Field", "name": "traits.plan", "labels": ["I2"]},
     ]));
     let track = |who: &str, number: u8, event: &str, properties: Value| {
         json!({"type": "track", "userId": who, "event": event, "messageId": format!("{who}-{event}-{number}"),
@@ -50,6 +51,10 @@ fn world() -> World {
 }
 
 fn ask(world: &World, definitions: Value) -> Vec<Everybody> {
+    ask_as(world, definitions, Sees::default())
+}
+
+fn ask_as(world: &World, definitions: Value, sees: Sees) -> Vec<Everybody> {
     let definitions: Definitions = serde_json::from_value(definitions).unwrap();
     let traits = definitions.traits.iter().map(|one| DefinitionName::ComputedTrait(one.name.clone()));
     let audiences = definitions.audiences.iter().map(|one| DefinitionName::Audience(one.name.clone()));
@@ -59,7 +64,7 @@ fn ask(world: &World, definitions: Value) -> Vec<Everybody> {
     let spill = world.folder.path().join("spill");
     let engine = Arc::new(Engine::new(Arc::clone(&world.lake), spill, QueryLimits::default()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let asked = AskedOfEverybody { definitions: Arc::new(definitions), names, now: world.clock.now() };
+    let asked = AskedOfEverybody { definitions: Arc::new(definitions), names, now: world.clock.now(), sees };
     let asking = engine.ask_everybody(Arc::clone(&world.store), (rules, labels, key()), asked);
     runtime.block_on(asking).unwrap()
 }
@@ -131,4 +136,23 @@ fn definitions_that_speak_of_others_are_asked_each_for_its_own_purpose() {
     );
     assert_eq!(who(&world, &answers[1]), ["ada"]);
     assert_eq!(who(&world, &answers[2]), ["bob", "eve", "kim"]);
+}
+
+#[test]
+fn who_does_not_see_everything_finds_nothing_by_what_they_do_not_see() {
+    let world = world();
+    let audiences = json!({"audiences": [
+        {"name": "paying", "purpose": "service", "when": "plan = \"pro\""},
+        {"name": "wanting", "purpose": "service", "when": "consent news is valid"},
+        {"name": "buyers", "purpose": "service", "when": "sum of total of \"Order\" > 100"},
+    ]});
+    let found = |sees: Sees| {
+        let answers = ask_as(&world, audiences.clone(), sees);
+        answers.iter().map(|answer| who(&world, answer)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Sees::default()), [vec!["kim"], vec!["ada", "bob"], vec!["ada"]]);
+    let hidden = [Label::I2].into_iter().collect::<LabelSet>();
+    assert_eq!(found(Sees { hidden, purposes: None })[0], Vec::<&str>::new());
+    let purposes = Some(BTreeSet::from([PurposeName::parse("service").unwrap()]));
+    assert_eq!(found(Sees { purposes, ..Sees::default() }), [vec!["kim"], vec![], vec!["ada"]]);
 }

@@ -38,6 +38,8 @@ pub(super) struct Asked {
     /// Names of the events that any of them looks at.
     pub(super) events: BTreeSet<String>,
     pub(super) any_event: bool,
+    /// Paths of the fields that any of them looks at.
+    pub(super) fields: BTreeSet<String>,
     /// Whether any looks at traits of accounts.
     pub(super) has_accounts: bool,
 }
@@ -62,6 +64,7 @@ impl Asked {
             compiled,
             purposes,
             events: uses.iter().flat_map(|uses| uses.events.iter().cloned()).collect(),
+            fields: uses.iter().flat_map(|uses| uses.fields.iter().cloned()).collect(),
             any_event: uses.iter().any(|uses| uses.any_event),
             has_accounts: uses.iter().any(|uses| !uses.account_traits.is_empty()),
         })

@@ -32,8 +32,10 @@ pub(super) struct Looking<L, S> {
     pub(super) app: App<L, S>,
     pub(super) viewer: Viewer,
     pub(super) rules: Arc<Rules>,
-    labels: Arc<Labels>,
+    pub(super) labels: Arc<Labels>,
     pub(super) asked: Asked,
+    /// The purposes of the audiences themselves: whoever any of them permits is looked at.
+    pub(super) purposes: BTreeSet<PurposeName>,
     pub(super) now: Timestamp,
     route: &'static str,
 }
@@ -55,6 +57,7 @@ impl<L: Log, S: Store> Looking<L, S> {
     ) -> Result<Arc<Self>, ApiError> {
         Ok(Arc::new(Self {
             asked: Asked::of(definitions, audiences, viewer)?,
+            purposes: audiences.iter().map(|one| one.purpose.clone()).collect(),
             labels: app.labels(rules),
             app: Arc::clone(app),
             viewer: viewer.clone(),
@@ -100,8 +103,8 @@ impl<L: Log, S: Store> Looking<L, S> {
     }
 
     fn profiles(&self, after: Option<&str>, limit: usize) -> Result<Page, ApiError> {
-        let mut purposes = self.asked.purposes.iter();
-        // One purpose decides who is looked at; several: whoever any of them permits.
+        let mut purposes = self.purposes.iter();
+        // One purpose decides who is looked at; of several, whoever any of them permits is.
         let one = purposes.next().filter(|_| purposes.next().is_none());
         let query = self.query(one);
         let is_person = |profile: &Profile| {
@@ -113,7 +116,9 @@ impl<L: Log, S: Store> Looking<L, S> {
             page.profiles.iter().flat_map(|profile| profile.get().shown.fields.iter().cloned()).collect();
         self.record("people for audiences", fields, page.profiles.len())?;
         let people = page.profiles.into_iter().map(|profile| self.seen(profile, one));
-        Ok(Page { people: people.collect::<Result<_, _>>()?, next: page.next })
+        let mut people: Vec<Seen> = people.collect::<Result<_, _>>()?;
+        people.retain(|one| self.purposes.iter().any(|purpose| one.is_seen_for(purpose)));
+        Ok(Page { people, next: page.next })
     }
 
     /// Records that so many people were looked at.
@@ -155,6 +160,20 @@ impl<L: Log, S: Store> Looking<L, S> {
             Err(QueryError::Denied { .. } | QueryError::NotFound) => Ok(None),
             Err(QueryError::Failed(error)) => Err(error.into()),
         }
+    }
+
+    /// Some people for a purpose, as far as they may be seen.
+    pub(super) async fn shown(
+        self: &Arc<Self>,
+        ids: Vec<FragmentId>,
+        purpose: PurposeName,
+    ) -> Result<Vec<Permitted<Profile>>, ApiError> {
+        let looking = Arc::clone(self);
+        blocking(move || {
+            let profiles = ids.into_iter().map(|id| looking.profile_for(id, &purpose));
+            Ok(profiles.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        })
+        .await
     }
 
     /// A person for every purpose, without events.

@@ -7,6 +7,7 @@
 mod asked;
 pub(crate) mod audit;
 pub(crate) mod check;
+mod everybody;
 pub(crate) mod explain;
 pub(crate) mod export;
 mod fields;

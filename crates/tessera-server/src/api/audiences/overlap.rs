@@ -1,17 +1,20 @@
 //! How many people audiences share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::{Extension, Json};
 use serde::Serialize;
-use tessera_audience::{Audience, Outcome};
+use tessera_audience::{Audience, Definitions, Outcome};
+use tessera_model::PurposeName;
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::asked::{in_force, named};
+use super::everybody::{Census, Wanted};
 use super::looking::{Looking, PAGE_MAX};
 use super::tally::{Base, Estimate};
 use crate::access::Viewer;
@@ -100,29 +103,68 @@ pub(crate) async fn overlap<L: Log, S: Store>(
         return Err(ApiError::bad(what, "name the others in `with`, divided by commas"));
     }
     let looking = Looking::new((&app, &viewer, ROUTE), &rules, &definitions, &audiences)?;
+    let is_exact = exact.as_deref() == Some("true");
+    let shared = shared(&looking, &definitions, &audiences, is_exact).await?;
+    let names: Vec<String> = audiences.iter().map(|one| one.name.to_string()).collect();
+    let base = Base::new(shared.looked_at, shared.next.as_deref());
+    Ok(Json(answer(&names, &shared.sets, &base, shared.next.is_none())))
+}
+
+/// Who is in which of some audiences: a bit for each audience, and how many people are in just these.
+#[derive(Default)]
+struct Shared {
+    sets: BTreeMap<u32, u64>,
+    looked_at: u64,
+    /// Where the next page of people begins.
+    next: Option<String>,
+}
+
+async fn shared<L: Log, S: Store>(
+    looking: &Arc<Looking<L, S>>,
+    definitions: &Definitions,
+    audiences: &[&Audience],
+    is_exact: bool,
+) -> Result<Shared, ApiError> {
     let ordinals = audiences.iter().map(|one| looking.asked.ordinal(one)).collect::<Result<Vec<_>, _>>()?;
-    // Who is in which of them: a bit for each audience.
-    let mut sets: BTreeMap<u32, u64> = BTreeMap::new();
-    let (mut looked_at, mut next) = (0, None);
+    let mut shared = Shared::default();
     loop {
-        let page = looking.page(next, PAGE_MAX).await?;
+        let is_first = shared.looked_at == 0;
+        let page = looking.page(shared.next.take(), PAGE_MAX).await?;
         for person in &page.people {
-            looked_at += 1;
             let answers = looking.asked.compiled.evaluate(person, looking.now, ordinals.iter().copied());
             let bits = answers.iter().filter(|answer| answer.outcome == Outcome::Member(true));
             let bits = bits.filter_map(|answer| ordinals.iter().position(|one| *one == answer.ordinal));
-            let set = bits.fold(0_u32, |set, bit| set | 1 << bit);
-            if set != 0 {
-                *sets.entry(set).or_default() += 1;
-            }
+            shared.add(bits.fold(0_u32, |set, bit| set | 1 << bit));
         }
-        next = page.next;
-        if next.is_none() || exact.as_deref() != Some("true") {
-            break;
+        shared.next = page.next;
+        if shared.next.is_none() || !is_exact {
+            return Ok(shared);
+        }
+        let wanted = audiences.iter().map(|one| Wanted::of(one)).collect();
+        if is_first && let Some(census) = looking.census(definitions, wanted).await? {
+            return Ok(Shared::of(&census, &looking.purposes));
         }
     }
-    let names: Vec<String> = audiences.iter().map(|one| one.name.to_string()).collect();
-    Ok(Json(answer(&names, &sets, &Base::new(looked_at, next.as_deref()), next.is_none())))
+}
+
+impl Shared {
+    fn of(census: &Census, purposes: &BTreeSet<PurposeName>) -> Self {
+        let people = census.people_of(purposes);
+        let mut shared = Self::default();
+        for id in &people {
+            let bits = census.found.iter().enumerate().filter(|(_, found)| found.contains(id));
+            shared.add(bits.fold(0_u32, |set, (bit, _)| set | 1 << bit));
+        }
+        shared
+    }
+
+    /// Counts somebody who is in these.
+    fn add(&mut self, set: u32) {
+        self.looked_at += 1;
+        if set != 0 {
+            *self.sets.entry(set).or_default() += 1;
+        }
+    }
 }
 
 fn answer(names: &[String], sets: &BTreeMap<u32, u64>, base: &Base, is_exact: bool) -> Overlap {

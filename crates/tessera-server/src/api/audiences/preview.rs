@@ -1,17 +1,21 @@
 //! What a definition would come to, before it is saved: how many, by how much each condition cuts, a few of them.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tessera_audience::{Audience, Condition, Definitions, TextError};
-use tessera_model::Rules;
-use tessera_profile::Shown;
+use tessera_model::{PurposeName, Rules};
+use tessera_policy::Permitted;
+use tessera_profile::{Profile, Shown};
 use tessera_store::{Log, Store};
 use utoipa::ToSchema;
 
 use super::asked::{in_force, named};
+use super::everybody::{Census, Part};
 use super::forbidden_fields;
 use super::looking::{Looking, PAGE_MAX};
 use super::tally::{Base, Counted, Estimate};
@@ -159,10 +163,55 @@ pub(crate) async fn preview<L: Log, S: Store>(
         let hint = "use a `sample` from 1 to 1000, and `show` up to 50";
         return Err(ApiError::bad("`sample` or `show` is out of range", hint));
     }
-    let ordinal = looking.asked.ordinal(&audience)?;
-    let mut conditions = Counted::new(&audience.when, &definitions);
+    let found = looked(&looking, &definitions, &audience, (sample, show, order.exact)).await?;
+    let base = Base::new(found.looked_at, found.next.as_deref());
+    let (recording, members) = (Arc::clone(&looking), found.members);
+    let answered = blocking(move || {
+        let shown = members.iter().map(|profile| {
+            let profile = profile.get();
+            Ok((id_of(&profile.id)?, Shown { ..profile.shown.clone() }))
+        });
+        let shown = shown.collect::<Result<Vec<_>, ApiError>>()?;
+        let look = Look { viewer: &recording.viewer, route: ROUTE, subject: None };
+        recording.app.record(look, shown)?;
+        Ok(members.into_iter().map(ProfileAnswer::permitted).collect())
+    });
+    Ok(Json(Preview {
+        purpose: audience.purpose.to_string(),
+        when: audience.when.to_string(),
+        looked_at: found.looked_at,
+        is_exact: found.next.is_none(),
+        everybody: base.everybody(),
+        members: base.estimate(found.conditions.holds),
+        bytes_per_person: found.bytes_per_person,
+        conditions: found.conditions,
+        sample: answered.await?,
+    }))
+}
+
+/// What looking at people came to.
+struct Found {
+    conditions: Counted,
+    looked_at: u64,
+    /// Some members, as many as are to be shown.
+    members: Vec<Permitted<Profile>>,
+    bytes_per_person: u64,
+    /// Where the next page of people begins; `None`: that was everybody.
+    next: Option<String>,
+}
+
+/// Looks at a page of people; then, if it is to be exact and there are more, at everybody at once, or else page by page.
+async fn looked<L: Log, S: Store>(
+    looking: &Arc<Looking<L, S>>,
+    definitions: &Definitions,
+    audience: &Audience,
+    (sample, show, is_exact): (usize, usize, bool),
+) -> Result<Found, ApiError> {
+    let ordinal = looking.asked.ordinal(audience)?;
+    let mut conditions = Counted::new(&audience.when, definitions);
     let (mut members, mut looked_at, mut bytes, mut next) = (Vec::new(), 0_u64, 0_u64, None);
     loop {
+        let is_first = looked_at == 0;
         let page = looking.page(next, sample).await?;
         for person in page.people {
             looked_at += 1;
@@ -171,35 +220,55 @@ pub(crate) async fn preview<L: Log, S: Store>(
             bytes += u64::try_from(states.sum::<usize>()).unwrap_or_default();
             let reason = looking.asked.compiled.explain(&person, looking.now, ordinal);
             let reason = reason.ok_or(ApiError::Internal)?;
-            conditions.add(&audience.when, &definitions, &reason);
+            let permits = |purpose: &PurposeName| person.is_seen_for(purpose);
+            conditions.add(&audience.when, definitions, (&reason, &permits));
             if reason.holds && members.len() < show {
                 members.extend(person.profile);
             }
         }
         next = page.next;
-        if next.is_none() || !order.exact {
-            break;
+        let found = Found {
+            conditions,
+            looked_at,
+            members,
+            bytes_per_person: bytes.checked_div(looked_at).unwrap_or_default(),
+            next,
+        };
+        if found.next.is_none() || !is_exact {
+            return Ok(found);
+        }
+        let mut wanted = Vec::new();
+        let part = Part::of(audience, definitions, &mut wanted);
+        if is_first && let Some(census) = looking.census(definitions, wanted).await? {
+            return of_everybody(looking, (definitions, audience), (&part, &census), (found, show)).await;
+        }
+        Found { conditions, members, next, .. } = found;
+    }
+}
+
+/// The same of everybody; what was found of the first page says only what a person takes.
+async fn of_everybody<L: Log, S: Store>(
+    looking: &Arc<Looking<L, S>>,
+    (definitions, audience): (&Definitions, &Audience),
+    (part, census): (&Part, &Census),
+    (first, show): (Found, usize),
+) -> Result<Found, ApiError> {
+    let mut conditions = Counted::new(&audience.when, definitions);
+    let people = census.people_of(&looking.purposes);
+    let mut members = Vec::new();
+    for id in &people {
+        let reason = part.reason(census, id);
+        let permits = |purpose: &PurposeName| census.permits(id, purpose);
+        conditions.add(&audience.when, definitions, (&reason, &permits));
+        if reason.holds && members.len() < show {
+            members.push(*id);
         }
     }
-    let base = Base::new(looked_at, next.as_deref());
-    let answered = blocking(move || {
-        let shown = members.iter().map(|profile| {
-            let profile = profile.get();
-            Ok((id_of(&profile.id)?, Shown { ..profile.shown.clone() }))
-        });
-        let shown = shown.collect::<Result<Vec<_>, ApiError>>()?;
-        looking.app.record(Look { viewer: &looking.viewer, route: ROUTE, subject: None }, shown)?;
-        Ok(members.into_iter().map(ProfileAnswer::permitted).collect())
-    });
-    Ok(Json(Preview {
-        purpose: audience.purpose.to_string(),
-        when: audience.when.to_string(),
-        looked_at,
-        is_exact: next.is_none(),
-        everybody: base.everybody(),
-        members: base.estimate(conditions.holds),
-        bytes_per_person: bytes.checked_div(looked_at).unwrap_or_default(),
+    Ok(Found {
         conditions,
-        sample: answered.await?,
-    }))
+        looked_at: u64::try_from(people.len()).unwrap_or(u64::MAX),
+        members: looking.shown(members, audience.purpose.clone()).await?,
+        next: None,
+        ..first
+    })
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tessera_audience::{Condition, Definitions, Reason};
-use tessera_model::FragmentId;
+use tessera_model::{FragmentId, PurposeName};
 use utoipa::ToSchema;
 
 /// How many standard deviations 95 of 100 samples lie within.
@@ -115,12 +115,22 @@ impl Counted {
         }
     }
 
-    /// Counts one person.
-    pub(super) fn add(&mut self, condition: &Condition, definitions: &Definitions, reason: &Reason) {
+    /// Counts one person. `permits`: whether a purpose permits to look at them; of the audience of another nothing is counted.
+    pub(super) fn add(
+        &mut self,
+        condition: &Condition,
+        definitions: &Definitions,
+        (reason, permits): (&Reason, &dyn Fn(&PurposeName) -> bool),
+    ) {
         self.holds += u64::from(reason.holds);
+        if let Condition::Audience(name) = condition
+            && definitions.audience(name).is_none_or(|other| !permits(&other.purpose))
+        {
+            return;
+        }
         let parts = below(condition, definitions);
         for ((counted, part), reason) in self.parts.iter_mut().zip(parts).zip(&reason.parts) {
-            counted.add(part, definitions, reason);
+            counted.add(part, definitions, (reason, permits));
         }
         // Of `and` those who fail are told apart, of `or` those who hold.
         let telling = match condition {
@@ -196,7 +206,7 @@ mod tests {
             let mut counted = Counted::new(&condition, &definitions);
             for one in people {
                 let parts = one.iter().map(|holds| reason(*holds, Vec::new())).collect();
-                counted.add(&condition, &definitions, &reason(is_member(one), parts));
+                counted.add(&condition, &definitions, (&reason(is_member(one), parts), &|_| true));
             }
             let line = |one: &Counted| (one.holds, one.so_far.unwrap(), one.alone.unwrap());
             (counted.holds, counted.parts.iter().map(line).collect::<Vec<_>>())
